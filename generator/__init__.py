@@ -1,0 +1,1 @@
+"""Tocsin's compiler: domain files in, Prometheus, Alertmanager and Grafana configuration out."""
