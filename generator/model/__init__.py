@@ -1,0 +1,40 @@
+"""What operators write, as pydantic models: frozen, strict, unknown keys refused."""
+
+from generator.model.domain import (
+    Alert,
+    Dashboard,
+    Domain,
+    Each,
+    Field,
+    Kpi,
+    Metric,
+    Query,
+    Record,
+)
+from generator.model.platform import (
+    Cadence,
+    Channel,
+    Contact,
+    EmailChannel,
+    Job,
+    Links,
+    Monitoring,
+    PagerDutyChannel,
+    Platform,
+    Playbook,
+    PostgresSource,
+    Role,
+    RoutingKey,
+    Scrape,
+    SeverityRow,
+    SlackChannel,
+    SnsChannel,
+    Targets,
+    WebhookChannel,
+)
+
+__all__ = [
+    "Alert", "Cadence", "Channel", "Contact", "Dashboard", "Domain", "Each", "EmailChannel", "Field", "Job", "Kpi",
+    "Links", "Metric", "Monitoring", "PagerDutyChannel", "Platform", "Playbook", "PostgresSource", "Query", "Record",
+    "Role", "RoutingKey", "Scrape", "SeverityRow", "SlackChannel", "SnsChannel", "Targets", "WebhookChannel",
+]  # fmt: skip
