@@ -1,0 +1,59 @@
+"""The timing of messages: what an operator writes becomes what Alertmanager needs to keep to it.
+
+Alertmanager looks at a group only on the ticks of its ``group_interval``. A ``repeat_interval`` that is an exact
+multiple slips to the tick after it, so half an interval is taken off; one beyond the retention of its notification log
+(120h by default) is forgotten and repeats early, so it is cut. A slot at a time of day is paced by its window, which
+holds one tick for certain and repeats nothing.
+"""
+
+from generator import durations
+from generator.model import Cadence as WrittenCadence
+from generator.plan.types import Cadence
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+RETENTION = 120 * HOUR
+
+# At once: a breath in which the instances of one alert gather, then news every minute and a reminder every four hours.
+AT_ONCE_GROUP_WAIT = 10 * SECOND
+AT_ONCE_GROUP_INTERVAL = MINUTE
+AT_ONCE_REPEAT = 4 * HOUR
+GROUP_WAIT = 30 * SECOND
+# A slot: short, so that the message comes when it was asked for; the repeat only has to lie between window and period.
+SLOT_GROUP_INTERVAL = 5 * MINUTE
+SLOT_REPEAT = 12 * HOUR
+
+
+def repeat_interval(repeat: int, group_interval: int) -> int:
+    """The wish for a reminder every ``repeat``, half a group interval early: the nearest multiple that fits."""
+    count = (2 * repeat + group_interval) // (2 * group_interval)
+    count = max(1, min(count, RETENTION // group_interval))
+    return max(1, min(count * group_interval - group_interval // 2, RETENTION // 2 if count == 1 else RETENTION))
+
+
+def cadence(name: str, written: WrittenCadence, timezone: str, scale: float) -> Cadence:
+    """A cadence, its durations scaled; a slot stays at its time of day, and only its group interval is scaled."""
+    every = _duration(written.every)
+    if written.at is not None:
+        wait, interval, repeat = GROUP_WAIT, SLOT_GROUP_INTERVAL, SLOT_REPEAT
+    elif every is not None:
+        wait, interval, repeat = GROUP_WAIT, every, every
+    else:
+        wait, interval, repeat = AT_ONCE_GROUP_WAIT, AT_ONCE_GROUP_INTERVAL, AT_ONCE_REPEAT
+    wait = _scaled(_or(_duration(written.group_wait), wait), scale)
+    interval = max(1, _scaled(_or(_duration(written.group_interval), interval), scale))
+    repeat = _scaled(_or(_duration(written.repeat), repeat), scale if written.at is None else 1.0)
+    return Cadence(name, wait, interval, repeat_interval(repeat, interval), written.at, written.day, timezone)
+
+
+def _duration(text: str | None) -> int | None:
+    return None if text is None else durations.milliseconds(text)
+
+
+def _or(written: int | None, default: int) -> int:
+    return default if written is None else written
+
+
+def _scaled(duration: int, scale: float) -> int:
+    return round(duration * scale)
