@@ -1,0 +1,72 @@
+"""The tests of the alerts that watch the monitoring itself, whose series are known."""
+
+from generator import durations, naming
+from generator.emit.rule_tests.timeline import escalated, states
+from generator.plan.recordings import quoted
+from generator.plan.types import Alert, Domain, Plan
+
+STEPS = 12
+BAD_FROM = 2
+BAD_STEPS = 6
+
+
+def own_tests(plan: Plan, domain: Domain) -> dict[str, object]:
+    """One file: each alert in a test group of its own, bad for some minutes and then well again."""
+    step = max((alert.for_ for alert in domain.alerts), default=0) // 2 or plan.evaluation_interval
+    return {
+        "rule_files": [f"../rules/{domain.name}.yml"],
+        "evaluation_interval": durations.text(step),
+        "tests": [_test(plan, alert, step) for alert in domain.alerts],
+    }
+
+
+def _test(plan: Plan, alert: Alert, step: int) -> dict[str, object]:
+    series, truth = _series(plan, alert)
+    base = states(truth, step, alert.for_, 0)
+    copies = [(copy.contact, escalated(truth, base, step, alert.for_ + copy.after, 0)) for copy in alert.escalations]
+    tests = []
+    for index in range(STEPS):
+        firing: list[dict[str, str]] = [{}] if base.firing[index] else []
+        firing += [{"escalation": contact} for contact, copy in copies if copy.firing[index]]
+        samples = [{"labels": _alerts_series(plan, alert, labels), "value": 1} for labels in firing]
+        expr = f'ALERTS{{alertname={quoted(alert.alertname)},alertstate="firing"}}'
+        tests.append({"expr": expr, "eval_time": durations.text(index * step), "exp_samples": samples})
+    inputs = [{"series": text, "values": values} for text, values in series.items()]
+    return {"interval": durations.text(step), "input_series": inputs, "promql_expr_test": tests}
+
+
+def _series(plan: Plan, alert: Alert) -> tuple[dict[str, str], list[bool]]:
+    good, bad, after = BAD_FROM, BAD_STEPS, STEPS - BAD_FROM - BAD_STEPS
+    truth = [False] * good + [True] * bad + [False] * after
+    if alert.name == "watchdog":
+        return {}, [True] * STEPS
+    health = f"1x{good - 1} 0x{bad - 1} 1x{after - 1}"
+    success = naming.query_success(plan.platform)
+    if alert.source is not None:
+        queries = [] if "up{" in alert.expr else _queries(plan, alert.source)
+        if queries:
+            failing, working = (f"{success}{{query={quoted(query)}}}" for query in (queries[0], queries[-1]))
+        else:
+            failing, working = (
+                f"up{{job={quoted(alert.source)},instance={quoted(name)}}}" for name in ("any", "other")
+            )
+        return {**({working: f"1x{STEPS}"} if alert.by else {}), failing: health}, truth
+    return _counter(alert, truth)
+
+
+def _counter(alert: Alert, truth: list[bool]) -> tuple[dict[str, str], list[bool]]:
+    """A counter that grows while it is bad; ``increase`` sees it for its window longer, so the test ends before."""
+    metric = alert.expr[alert.expr.index("increase(") + len("increase(") : alert.expr.index("[")]
+    label = ',integration="any"}' if alert.by else "}"
+    values = f"0x{BAD_FROM - 1} 1+1x{STEPS}"
+    return {metric.replace("}", label): values}, [False] * BAD_FROM + [True] * (STEPS - BAD_FROM)
+
+
+def _queries(plan: Plan, source: str) -> list[str]:
+    return sorted(query.name for domain in plan.domains for query in domain.queries if query.source == source)
+
+
+def _alerts_series(plan: Plan, alert: Alert, labels: dict[str, str]) -> str:
+    by = {name: _queries(plan, alert.source or "")[0] if name == "query" else "any" for name in alert.by}
+    everything = {"alertname": alert.alertname, "alertstate": "firing", **dict(alert.labels), **by, **labels}
+    return f"ALERTS{{{','.join(f'{name}={quoted(value)}' for name, value in everything.items())}}}"
