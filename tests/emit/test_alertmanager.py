@@ -1,0 +1,310 @@
+"""What Alertmanager is told, judged by amtool and by the values themselves."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ryaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from generator import durations, model, naming
+from generator.emit import alertmanager
+from generator.plan.cadences import RETENTION, cadence
+from generator.plan.types import Channel, Monitoring, Plan, Record, Slack, Webhook
+from tests.emit import messages, plans
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "messages"
+TEXTS = (
+    "slack.color", "slack.title", "slack.text", "email.subject", "email.text", "sms.subject", "sms.text",
+    "pagerduty.severity", "title", "pagerduty.firing", "pagerduty.resolved",
+)  # fmt: skip
+GSM = set(
+    "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+PLAN = plans.plan(
+    plans.domain(
+        metrics=(plans.metric("pending_settlements", "priority"), plans.metric("error_rate", "method")),
+        records=(Record("settlement", "Settlement", "settlements", False, None),),
+    )
+)
+
+
+def written(plan: Plan, folder: Path) -> Path:
+    """The configuration on disk, as Alertmanager reads it."""
+    for artefact in alertmanager.emit(plan):
+        path = folder / artefact.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(artefact.content)
+    return folder / "alertmanager" / "alertmanager.yml"
+
+
+def configuration(plan: Plan) -> Any:
+    """The configuration as plain values."""
+    return ryaml.loads(next(iter(alertmanager.emit(plan))).content.decode())
+
+
+def amtool(*arguments: str) -> str:
+    """What amtool answers; its complaints fail the test."""
+    done = subprocess.run(["amtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "level=" not in done.stderr, done.stderr
+    return done.stdout
+
+
+def render(config: Path, payload: messages.Payload, text: str, kind: str = "text") -> str:
+    """A template rendered by the real program."""
+    data = config.parent / "payload.json"
+    data.write_text(json.dumps(payload), "utf-8")
+    glob = f"--template.glob={config.parent}/templates/*.tmpl"
+    arguments = (f"--template.type={kind}", f"--template.data={data}", f"--template.text={text}")
+    return amtool("template", "render", glob, *arguments).removesuffix("\n")
+
+
+def walk(route: dict[str, Any], path: tuple[Any, ...] = (), **inherited: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """Every route with the matchers on its way and what it inherits merged in."""
+    kept = ("receiver", "group_by", "group_wait", "group_interval", "repeat_interval")
+    merged = {**inherited, **{key: value for key, value in route.items() if key != "routes"}}
+    path = (*path, *route.get("matchers", ()))
+    yield path, merged
+    for child in route.get("routes", ()):
+        yield from walk(child, path, **{key: merged[key] for key in kept})
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(PLAN, tmp_path_factory.mktemp("alertmanager"))
+
+
+SHAPES = {
+    "whole": PLAN,
+    "no watchdog": replace(PLAN, monitoring=Monitoring("ops", "critical", ("slack",), "immediate", None)),
+    "nobody comes next": replace(PLAN, contact_routes=()),
+    "one severity": replace(PLAN, severities=PLAN.severities[:1]),
+    "at once only": replace(PLAN, cadences=(cadence("immediate", model.Cadence(), "UTC", 1.0),)),
+    "scaled": plans.plan(scale=0.01),
+    "barely any time": plans.plan(scale=0.000001),
+    "across midnight": replace(
+        PLAN,
+        cadences=(cadence("late", model.Cadence(at="23:58", day="sunday"), "Europe/Stockholm", 1.0), *PLAN.cadences),
+    ),
+}
+
+
+@pytest.mark.parametrize("plan", SHAPES.values(), ids=SHAPES)
+def test_amtool_accepts_it(plan: Plan, tmp_path: Path) -> None:
+    assert "SUCCESS" in amtool("check-config", str(written(plan, tmp_path)))
+
+
+def labels(**changed: str) -> list[str]:
+    """An alert's labels as amtool takes them."""
+    return [f"{name}={value}" for name, value in {**messages.LABELS, **changed}.items()]
+
+
+def receivers(config: Path, *given: str) -> list[str]:
+    """Who gets an alert, according to amtool."""
+    return amtool("config", "routes", "test", f"--config.file={config}", *given).strip().split(",")
+
+
+@pytest.mark.parametrize("notification", ["daily", "hourly", "immediate", "weekly"])
+@pytest.mark.parametrize("channels", ["slack", "slack,email,sms", "phone,hook,security"])
+def test_each_channel_of_an_alert_is_told(config: Path, notification: str, channels: str) -> None:
+    kind = "digest" if notification in ("daily", "weekly") else "channel"
+    expected = [f"{kind}-{channel}" for channel in sorted(channels.split(","))]
+    assert receivers(config, *labels(notification=notification, channels=channels)) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({"escalation": "on-call-engineer"}, ["contact-on-call-engineer-critical"], id="escalated"),
+        pytest.param({"escalation": "anna", "severity": "high"}, ["contact-anna-high"], id="escalated, high"),
+        pytest.param({"escalation": "anna", "severity": "medium"}, ["contact-anna-high"], id="escalated, as high"),
+        pytest.param({"escalation": "anna", "severity": "low"}, ["unrouted"], id="escalated, nobody's"),
+        pytest.param({"escalation": "stranger"}, ["unrouted"], id="escalated to nobody known"),
+        pytest.param({"alertname": "Watchdog", "severity": "none", "channels": ""}, ["watchdog"], id="watchdog"),
+        pytest.param({"notification": "never"}, ["unrouted"], id="unknown cadence"),
+        pytest.param({"channels": "pigeon"}, ["unrouted"], id="unknown channel"),
+        pytest.param({"channels": "slacker,sms2"}, ["unrouted"], id="part of a channel's name"),
+        pytest.param({"channels": ""}, ["unrouted"], id="no channel"),
+    ],
+)
+def test_what_has_a_way_of_its_own(config: Path, given: dict[str, str], expected: list[str]) -> None:
+    assert receivers(config, *labels(**given)) == expected
+
+
+def test_what_matches_nothing_reaches_somebody(config: Path) -> None:
+    assert receivers(config, "alertname=Foreign") == ["unrouted"]
+    unrouted = configuration(PLAN)["receivers"][0]
+    assert (unrouted["name"], set(unrouted)) == ("unrouted", {"name", "email_configs", "slack_configs"})
+
+
+def test_without_a_listener_the_watchdog_is_discarded(tmp_path: Path) -> None:
+    config = written(SHAPES["no watchdog"], tmp_path)
+    assert receivers(config, *labels(alertname="Watchdog")) == ["discard"]
+    assert {"name": "discard"} in configuration(SHAPES["no watchdog"])["receivers"]
+
+
+def test_channel_names_are_no_patterns() -> None:
+    dotted = Channel("a.b", Slack("/run/secrets/slack", "#a"))
+    plan = replace(PLAN, channels=(*PLAN.channels, dotted))
+    matchers = [path[-1] for path, _ in walk(configuration(plan)["route"]) if path and "a" in path[-1]]
+    assert r'channels=~"(.*,)?a\\.b(,.*)?"' in matchers
+
+
+@pytest.mark.parametrize("plan", SHAPES.values(), ids=SHAPES)
+def test_traps_of_the_tree(plan: Plan) -> None:
+    whole = configuration(plan)
+    routes = list(walk(whole["route"]))
+    # Two routes with one path of matchers and one receiver share an entry of the notification log.
+    keys = [(path, route["receiver"]) for path, route in routes]
+    assert len(keys) == len(set(keys))
+    names = [receiver["name"] for receiver in whole["receivers"]]
+    assert len(names) == len(set(names))
+    assert {route["receiver"] for _, route in routes} == set(names)
+    intervals = {interval["name"] for interval in whole["time_intervals"]}
+    slots = {one.name for one in plan.cadences if one.at is not None}
+    assert intervals == slots
+    for path, route in routes:
+        every = durations.milliseconds(route["group_interval"])
+        repeat = durations.milliseconds(route["repeat_interval"])
+        assert every > 0
+        assert 0 < repeat <= RETENTION
+        assert repeat % every or every == 1, "an exact multiple slips a tick"
+        is_digest = route["receiver"].startswith("digest-")
+        assert is_digest == ("active_time_intervals" in route), "time intervals are not inherited"
+        if is_digest:
+            assert [f'notification="{name}"' for name in route["active_time_intervals"]] == [path[0]]
+    for receiver in whole["receivers"]:
+        ends = {one["send_resolved"] for key, all_ in receiver.items() if key != "name" for one in all_}
+        tells_end = not receiver["name"].startswith(("digest-", "watchdog"))
+        assert ends <= {tells_end}
+
+
+def test_an_alert_and_a_domain_more_change_no_line() -> None:
+    bigger = replace(PLAN, domains=(*PLAN.domains, plans.domain("distributions", metrics=(plans.metric("queue"),))))
+    assert list(alertmanager.emit(bigger)) == list(alertmanager.emit(PLAN))
+
+
+def interval(at: str, day: str | None = None, *, every: str = "5m", scale: float = 1.0) -> Any:
+    """The time intervals of one slot."""
+    slot = model.Cadence.model_validate({"at": at, "day": day, "group_interval": every})
+    planned = replace(PLAN, cadences=(cadence("slot", slot, "Europe/Stockholm", scale), *PLAN.cadences))
+    return configuration(planned)["time_intervals"][0]["time_intervals"]
+
+
+def span(start: str, end: str, *weekdays: str) -> Any:
+    """One stretch of a slot."""
+    times = [{"start_time": start, "end_time": end}]
+    return {"times": times, "location": "Europe/Stockholm"} | ({"weekdays": list(weekdays)} if weekdays else {})
+
+
+def test_a_slot_is_a_group_interval_and_a_minute_long() -> None:
+    assert interval("09:00") == [span("09:00", "09:06")]
+    assert interval("09:00", "monday") == [span("09:00", "09:06", "monday")]
+    assert interval("23:54") == [span("23:54", "24:00")]
+    assert interval("23:58", "sunday") == [span("23:58", "24:00", "sunday"), span("00:00", "00:04", "monday")]
+    assert interval("00:00", every="48h") == [span("00:00", "24:00")]
+    # A window counts in whole minutes: scaled to seconds it is still two of them.
+    assert interval("09:00", scale=0.01) == [span("09:00", "09:02")]
+
+
+def test_a_secret_webhook_address_needs_alertmanager_0_26() -> None:
+    secret = Channel("hook", Webhook(None, "/run/secrets/hook-url", None))
+    plan = replace(PLAN, channels=(secret, *PLAN.channels[2:]), monitoring=replace(PLAN.monitoring, channels=("hook",)))
+    newer = replace(plan, alertmanager_version=(0, 26))
+    assert configuration(newer)["receivers"][0]["webhook_configs"][0]["url_file"] == "/run/secrets/hook-url"
+
+
+def test_the_worst_severity_mutes_the_others_on_metrics() -> None:
+    (rule,) = configuration(PLAN)["inhibit_rules"]
+    assert 'severity="critical"' in rule["source_matchers"]
+    assert 'severity=~"high|medium|warning|low|info"' in rule["target_matchers"]
+    for matchers in rule["source_matchers"], rule["target_matchers"]:
+        assert {'subject!~"settlement"', 'subject=~".+"', 'domain=~".+"', 'domain!="tocsin"'} <= set(matchers)
+    assert rule["equal"] == ["platform", "domain", "subject", "method", "priority"]
+
+
+def test_contacts_have_their_own_addresses() -> None:
+    by_name = {receiver["name"]: receiver for receiver in configuration(PLAN)["receivers"]}
+    oncall = by_name["contact-on-call-engineer-critical"]
+    assert oncall["sns_configs"][0]["phone_number"] == "+46700000001"
+    assert "topic_arn" not in oncall["sns_configs"][0]
+    assert oncall["pagerduty_configs"][0]["routing_key_file"] == "/run/secrets/pagerduty-oncall"
+    assert by_name["contact-anna-high"]["slack_configs"][0]["channel"] == "@anna"
+
+
+@pytest.mark.parametrize("name", messages.MESSAGES)
+def test_messages(config: Path, name: str, request: pytest.FixtureRequest) -> None:
+    payload = messages.MESSAGES[name]
+    separator = "\n----------\n"
+    parts = separator.join(f'{text}:\n{{{{ template "tocsin.{text}" . }}}}' for text in TEXTS)
+    html = render(config, payload, '{{ template "tocsin.email.html" . }}', "html")
+    for suffix, found in (("txt", render(config, payload, parts)), ("html", html)):
+        golden = GOLDEN / f"{name}.{suffix}"
+        if request.config.getoption("--bless", default=False):
+            golden.parent.mkdir(parents=True, exist_ok=True)
+            golden.write_text(found + "\n", "utf-8")
+        assert found + "\n" == golden.read_text("utf-8")
+
+
+def test_no_golden_is_left_over() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == set(messages.MESSAGES)
+
+
+def test_an_escalation_says_who_did_not_respond(config: Path) -> None:
+    escalated = messages.payload(messages.alert(labels={"escalation": "anna", "severity": "high"}))
+    for text in ("slack.text", "email.text", "pagerduty.firing"):
+        found = render(config, escalated, f'{{{{ template "tocsin.{text}" . }}}}')
+        assert 'Escalated to Anna "the {{lead}}": ops did not respond' in found
+    found = render(config, escalated, '{{ template "tocsin.email.html" . }}', "html")
+    assert "Escalated to Anna &#34;the {{lead}}&#34;: ops did not respond" in found
+
+
+def test_an_sms_fits_one_segment(config: Path) -> None:
+    for payload in messages.MESSAGES.values():
+        text = render(config, payload, '{{ template "tocsin.sms.text" . }}')
+        assert 0 < len(text) <= 160
+        assert set(text) <= GSM
+    long = messages.payload(
+        messages.split("high"), messages.alert(annotations={"value": "9" * 90, "threshold": "x" * 90})
+    )
+    assert render(config, long, '{{ template "tocsin.sms.text" . }}').endswith(" x2 ops")
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=300))
+def test_an_sms_is_one_line_whatever_is_in_it(config: Path, text: str) -> None:
+    hostile = messages.payload(messages.alert(annotations={"value": text, "resolved": text}))
+    found = render(config, hostile, '{{ template "tocsin.sms.text" . }}')
+    assert len(found) <= 160
+    assert set(found) <= GSM
+
+
+def test_pagerduty_knows_every_severity(config: Path) -> None:
+    found = {
+        severity: render(
+            config,
+            messages.payload(messages.alert(labels={"severity": severity})),
+            '{{ template "tocsin.pagerduty.severity" . }}',
+        )
+        for severity in plans.SEVERITIES
+    }
+    assert found == {
+        "critical": "critical", "high": "error", "medium": "warning", "warning": "warning", "low": "info",
+        "info": "info",
+    }  # fmt: skip
+
+
+def test_names_are_made_in_one_place() -> None:
+    names = {receiver["name"] for receiver in configuration(PLAN)["receivers"]}
+    channels = {naming.channel_receiver(one.name) for one in PLAN.channels}
+    digests = {naming.digest_receiver(one.name) for one in PLAN.channels}
+    contacts = {naming.contact_receiver(one.contact, one.severities[0]) for one in PLAN.contact_routes}
+    others = {naming.UNROUTED_RECEIVER, naming.WATCHDOG_RECEIVER}
+    assert names == channels | digests | contacts | others
