@@ -1,0 +1,60 @@
+"""Rules across files: each module is one family, ``check(files)`` yields what is wrong."""
+
+from collections.abc import Callable, Iterator
+
+from generator.checks import (
+    cadences,
+    channels,
+    conditions,
+    contacts,
+    durations,
+    events,
+    jobs,
+    kpis,
+    labels,
+    metrics,
+    names,
+    playbooks,
+    promql,
+    recipients,
+    records,
+    secrets,
+    severities,
+    sources,
+    sql,
+    thresholds,
+    types,
+    units,
+)
+from generator.diagnostics import Problem
+from generator.load import Files
+
+Check = Callable[[Files], Iterator[Problem]]
+
+CHECKS: tuple[Check, ...] = (
+    cadences.check,
+    channels.check,
+    conditions.check,
+    contacts.check,
+    durations.check,
+    events.check,
+    jobs.check,
+    kpis.check,
+    labels.check,
+    metrics.check,
+    names.check,
+    playbooks.check,
+    promql.check,
+    recipients.check,
+    records.check,
+    secrets.check,
+    severities.check,
+    sources.check,
+    sql.check,
+    thresholds.check,
+    types.check,
+    units.check,
+)
+
+# The ones that take long and need no resolved condition, which the plan needs too: they can run in another process.
+APART: tuple[Check, ...] = (promql.check, secrets.check, sql.check)

@@ -1,0 +1,1 @@
+from generator.model import Domain

@@ -1,0 +1,3 @@
+from generator.model import Domain
+
+DOMAIN = Domain(domain="sales", title="", owner="sales")
