@@ -4,7 +4,8 @@ Functions: Prometheus, "Template reference" (query, first, value, humanize, huma
 """
 
 from generator import durations
-from generator.plan.recordings import quoted, seen
+from generator.condition.promql import quoted
+from generator.plan.recordings import seen
 from generator.plan.types import Alert, Escalation, Held, JobHealth, Plan
 
 _HUMAN = {

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from generator import durations
+from generator.condition.promql import quoted
 from generator.condition.units import plain
 from generator.emit.annotations import annotations
 from generator.emit.artefact import Artefact
 from generator.emit.yaml_text import dump
-from generator.plan.recordings import quoted
 from generator.plan.types import Alert, Domain, Escalation, Plan
 
 Rule = dict[str, object]

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator import durations, naming
+from generator.condition.promql import quoted
 from generator.plan import people
 from generator.plan.alerts import dashboard_url, runbook_url
-from generator.plan.recordings import quoted
 from generator.plan.types import Alert, Domain, Escalation, Job, JobHealth, Links, Monitoring, Playbook, QueryHealth
 
 BLIND_AFTER = 120_000

@@ -13,6 +13,7 @@ import promql_parser
 
 from generator import durations, naming
 from generator.condition import quantity_to_promql
+from generator.condition.promql import quoted
 from generator.condition.tree import MetricSymbol
 from generator.plan.types import Health, Held, JobHealth, Metric, QueryHealth, Recording
 
@@ -51,9 +52,11 @@ def facts(promql: str) -> PromqlFacts:
     return PromqlFacts(int(longest.total_seconds() * 1000), frozenset(names))
 
 
-def quoted(text: str) -> str:
-    """A PromQL string literal."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+def selector(name: str, labels: Mapping[str, str]) -> str:
+    """The series of a metric with exactly these labels."""
+    if not labels:
+        return name
+    return f"{name}{{{','.join(f'{label}={quoted(value)}' for label, value in labels.items())}}}"
 
 
 def seen(platform: str, health: Health) -> str:

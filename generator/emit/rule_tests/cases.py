@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from generator import naming
 from generator.emit.rule_tests.inputs import Input, inputs
 from generator.emit.rule_tests.timeline import escalated, states
-from generator.plan.recordings import facts, given, quoted
+from generator.plan.recordings import facts, given, selector
 from generator.plan.types import Alert, Health, JobHealth, Metric, Plan, QueryHealth
 
 LONGEST_STEP = 240_000  # the next step must find the last one within Prometheus's lookback of 5 minutes
@@ -95,7 +95,7 @@ def _row_case(plan: Plan, alert: Alert) -> Case:
     health = alert.reads[0].health if alert.reads else None
     return Case(
         alert=alert,
-        series=(Series(_selector(name, dict(labels)), key, 0, 0, 1),),
+        series=(Series(selector(name, dict(labels)), key, 0, 0, 1),),
         health=(_health(plan, health),) if health else (),
         instance=labels,
         met_at=False,
@@ -115,27 +115,21 @@ def _series(plan: Plan, entry: Input, labels: Mapping[str, str], alert: Alert) -
         other = next((value for value in known if value != own[name]), None)
         if metric.fold == "sum" and name not in alert.by and other is not None and not _matched(alert, name):
             for value in (own[name], other):
-                text = _selector(series, {**own, name: value})
+                text = selector(series, {**own, name: value})
                 yield Series(text, key, entry.fine / 2, entry.at / 2, entry.bad / 2)
             return
     stays = bool(alert.reads) and metric.health is None
-    yield Series(_selector(series, own), key, entry.fine, entry.at, entry.bad, stays)
+    yield Series(selector(series, own), key, entry.fine, entry.at, entry.bad, stays)
 
 
 def _matched(alert: Alert, label: str) -> bool:
     return alert.condition is not None and label in alert.condition.text
 
 
-def _selector(name: str, labels: Mapping[str, str]) -> str:
-    if not labels:
-        return name
-    return f"{name}{{{','.join(f'{label}={quoted(value)}' for label, value in labels.items())}}}"
-
-
 def _health(plan: Plan, health: Health) -> str:
     if isinstance(health, QueryHealth):
-        return _selector(naming.query_success(plan.platform), {"query": health.query})
-    return _selector("up", {"job": health.job, "instance": _INSTANCE})
+        return selector(naming.query_success(plan.platform), {"query": health.query})
+    return selector("up", {"job": health.job, "instance": _INSTANCE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from generator import durations, naming
+from generator.condition.promql import quoted
 from generator.emit.artefact import Artefact
 from generator.emit.rule_tests.cases import Case, Coarse, Fine, Lost, case, coarse, fine, lost, wait
 from generator.emit.rule_tests.own import own_tests
 from generator.emit.yaml_text import dump
-from generator.plan.recordings import quoted
 from generator.plan.types import Alert, Domain, Metric, Plan
 
 Test = dict[str, object]

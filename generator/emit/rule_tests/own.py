@@ -1,8 +1,9 @@
 """The tests of the alerts that watch the monitoring itself, whose series are known."""
 
 from generator import durations, naming
+from generator.condition.promql import quoted
 from generator.emit.rule_tests.timeline import escalated, states
-from generator.plan.recordings import quoted
+from generator.plan.recordings import selector
 from generator.plan.types import Alert, Domain, Plan
 
 STEPS = 12
@@ -69,4 +70,4 @@ def _queries(plan: Plan, source: str) -> list[str]:
 def _alerts_series(plan: Plan, alert: Alert, labels: dict[str, str]) -> str:
     by = {name: _queries(plan, alert.source or "")[0] if name == "query" else "any" for name in alert.by}
     everything = {"alertname": alert.alertname, "alertstate": "firing", **dict(alert.labels), **by, **labels}
-    return f"ALERTS{{{','.join(f'{name}={quoted(value)}' for name, value in everything.items())}}}"
+    return selector("ALERTS", everything)
