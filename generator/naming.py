@@ -81,6 +81,25 @@ def query_success(platform: str) -> str:
     return f"{platform}_query_success"
 
 
+def exporter_series(platform: str) -> tuple[str, ...]:
+    """What the business exporter says of itself; no metric may have one of these names."""
+    return tuple(
+        f"{platform}_{name}"
+        for name in (
+            "up",
+            "reading",
+            "scrape_duration_seconds",
+            "last_refresh_timestamp_seconds",
+            "query_success",
+            "query_duration_seconds",
+            "query_last_success_timestamp_seconds",
+            "query_irregularities_total",
+            "config_last_reload_successful",
+            "config_last_reload_success_timestamp_seconds",
+        )
+    )
+
+
 def alert(domain: str, name: str) -> str:
     """``collections``, ``settlement_overdue`` to ``CollectionsSettlementOverdue``."""
     return camel(domain) + camel(name)

@@ -183,8 +183,11 @@ def _said(fault: Fault, message: str, *hints: str) -> Fault:
 def _in_tokens(tokens: list[Token], several: str) -> Iterator[Fault]:
     """Statements beside the first, placeholders, and functions that do more than read."""
     previous: Token | None = None
-    for token in tokens:
+    for at, token in enumerate(tokens):
         kind = token.token_type
+        if kind is TokenType.IDENTIFIER and _is_escaped(tokens[max(at - 2, 0) : at], token):
+            message = "a name that is written with U& does not show what it names"
+            yield _at("sql-function", message, token, "write the name itself")
         if kind is TokenType.SEMICOLON:
             yield _at(several, "one statement, without a semicolon", token, "delete the semicolon and all after it")
             return
@@ -201,6 +204,15 @@ def _in_tokens(tokens: list[Token], several: str) -> Iterator[Fault]:
 
 def _is_refused(name: str) -> bool:
     return name in _REFUSED or name.startswith(_REFUSED_STARTS)
+
+
+def _is_escaped(before: list[Token], token: Token) -> bool:
+    """Whether ``U&`` stands right before a quoted name (PostgreSQL, "Identifiers and Key Words")."""
+    if len(before) < 2:
+        return False
+    letter, sign = before
+    adjacent = letter.end + 1 == sign.start and sign.end + 1 == token.start
+    return adjacent and letter.text.lower() == "u" and sign.token_type is TokenType.AMP
 
 
 def _is_operator(previous: Token | None) -> bool:

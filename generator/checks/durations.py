@@ -10,7 +10,8 @@ from generator.load import DomainFile, Files
 Path = tuple[str | int, ...]
 
 _ORDERED = re.compile(r"(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?(\d+ms)?")
-_YEAR = 366 * 86_400_000
+_DAY = 86_400_000
+_YEAR = 366 * _DAY
 # Grafana's own default limit (min_refresh_interval).
 _REFRESH = 5000
 # Prometheus keeps an alert firing after its condition (keep_firing_for) from this version on.
@@ -32,12 +33,29 @@ def _platform(files: Files) -> Iterator[Problem]:
     for name, job in scrape.jobs.items():
         yield from _duration(platform.span, ("scrape", "jobs", name, "interval"), job.interval)
         yield from _duration(platform.span, ("scrape", "jobs", name, "timeout"), job.timeout)
+    for name, source in platform.model.sources.items():
+        yield from _duration(platform.span, ("sources", name, "max_age"), source.max_age)
+        yield from _max_age(files, name, source.max_age)
     for name, cadence in platform.model.notifications.items():
         for key in ("every", "group_wait", "group_interval", "repeat"):
             zero = key == "group_wait"
             yield from _duration(platform.span, ("notifications", name, key), getattr(cadence, key), zero)
     for name, row in platform.model.escalation.items():
         yield from _duration(platform.span, ("escalation", name, "respond_within"), row.respond_within)
+
+
+def _max_age(files: Files, source: str, text: str | None) -> Iterator[Problem]:
+    """Old values must outlive one scrape to be seen at all, and after a day they are the numbers of another day."""
+    value = durations.milliseconds(text) if text and _ORDERED.fullmatch(text) else 0
+    scrape = durations.milliseconds(files.platform.model.scrape.interval)
+    span = files.platform.span
+    if _DAY < value <= _YEAR:
+        message = f"{text} is more than a day: nobody takes numbers of another day for those of now"
+        yield Problem(span(("sources", source, "max_age")), "duration-range", message)
+    elif 0 < value <= scrape:
+        message = f"everything is scraped every {durations.text(scrape)}: values of {text} would never be shown again"
+        hint = "write more than that, or leave it out"
+        yield Problem(span(("sources", source, "max_age")), "duration-range", message, (hint,))
 
 
 def _domain(files: Files, file: DomainFile) -> Iterator[Problem]:

@@ -16,7 +16,8 @@ Named = Iterator[tuple[str, str, str, Place]]
 _OWN_PREFIXES = ("SourceBlind", "QueryFailing", "InstanceBlind")
 _OWN_ALERTS = ("RuleEvaluationFailures", "NotificationsDropped", "NotificationsFailing", "Watchdog", *_OWN_PREFIXES)
 _OWN_ALERT = "an alert of the monitoring itself"
-_OWN_SERIES = "the health of the exporter's queries"
+_HEALTH = "the health of the exporter's queries"
+_OWN_SERIES = "what the exporter says of itself"
 
 
 def check(files: Files) -> Iterator[Problem]:
@@ -32,7 +33,7 @@ def check(files: Files) -> Iterator[Problem]:
             message = f"{what} and {first[0]} would both be {kind} {name}"
             hint = (
                 "choose another name"
-                if first[0] in (_OWN_ALERT, _OWN_SERIES)
+                if first[0] in (_OWN_ALERT, _HEALTH, _OWN_SERIES)
                 else f"the other is at {span.path}:{span.line}"
             )
             yield Problem(place(), "duplicate-name", message, (hint,))
@@ -57,7 +58,8 @@ def _domains(files: Files) -> Iterator[Problem]:
 def _everything(files: Files) -> Named:
     platform = files.platform.model.platform
     own = _place(files.platform.key_span, ("platform",))
-    yield "series", naming.query_success(platform), _OWN_SERIES, own
+    for name in naming.exporter_series(platform):
+        yield "series", name, _HEALTH if name == naming.query_success(platform) else _OWN_SERIES, own
     for name in _OWN_ALERTS:
         yield "alert", name, _OWN_ALERT, own
     yield from _receivers(files)

@@ -31,9 +31,14 @@ def emit(plan: Plan) -> Iterator[Artefact]:
 
 
 def _source(source: Source) -> Value:
+    value: dict[str, Value] = {"type": "postgres"}
     if source.dsn_file is not None:
-        return {"type": "postgres", "dsn_file": source.dsn_file}
-    return {"type": "postgres", "dsn_env": source.dsn_env}
+        value["dsn_file"] = source.dsn_file
+    else:
+        value["dsn_env"] = source.dsn_env
+    if source.max_age:
+        value["max_age_seconds"] = _seconds(source.max_age)
+    return value
 
 
 def _query(query: Query) -> Value:

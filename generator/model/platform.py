@@ -33,11 +33,15 @@ class Targets(Model):
 
 
 class PostgresSource(Model):
-    """A database that the business exporter reads; the connection string stays in an environment variable or file."""
+    """A database that the business exporter reads; the connection string stays in an environment variable or file.
+
+    ``max_age``: for how long the last good values of a query that fails are still shown, None: not at all.
+    """
 
     type: Literal["postgres"]
     dsn_env: EnvironmentVariable | None = None
     dsn_file: FilePath | None = None
+    max_age: DurationText | None = None
 
 
 class Job(Model):
@@ -192,7 +196,7 @@ class Links(Model):
 
 
 class Durations(Model):
-    """In an environment only: scales ``for``, ``within``, cadences and response times, never thresholds."""
+    """In an environment only: scales ``for``, ``within``, cadences and response times, nothing else."""
 
     scale: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
 

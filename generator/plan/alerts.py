@@ -334,7 +334,8 @@ class _RowAlert(_Base):
             unlisted = hold(series, f"{self.name}_unlisted_rows", (), shared).record
         expr = f"{matching.record} > 0"
         if self.written.no_data == "ok":
-            expr = f"{recordings.any_replica(matching_series, names)} > 0"
+            some = f"{recordings.any_replica(matching_series, names)} > 0"
+            expr = recordings.while_seen(platform, some, health)
         title = record.title or spoken(condition.record)
         return self.finish(
             _Facts(

@@ -71,9 +71,7 @@ def plan(files: Files) -> Plan:
         evaluation_interval=evaluation,
         jobs=itself.jobs(declared, alertmanagers, scrape, min(scrape, _DEFAULT_TIMEOUT)),
         alertmanagers=alertmanagers,
-        sources=tuple(
-            Source(name, source.dsn_env, source.dsn_file) for name, source in sorted(platform.sources.items())
-        ),
+        sources=tuple(_source(name, source) for name, source in sorted(platform.sources.items())),
         channels=tuple(Channel(name, people.delivery(written)) for name, written in sorted(platform.channels.items())),
         cadences=tuple(cadences.values()),
         severities=people.severities(platform),
@@ -86,6 +84,12 @@ def plan(files: Files) -> Plan:
 
 def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
+
+
+def _source(name: str, source: model.PostgresSource) -> Source:
+    # No environment scales max_age: what is too old for people does not depend on how fast the alerts are.
+    max_age = durations.milliseconds(source.max_age) if source.max_age else 0
+    return Source(name, source.dsn_env, source.dsn_file, max_age)
 
 
 def _job(name: str, job: model.Job, default: int) -> Job:

@@ -104,6 +104,11 @@ def any_replica(series: str, labels: tuple[str, ...]) -> str:
     return f"max by ({', '.join(labels)}) ({series})" if labels else f"max({series})"
 
 
+def while_seen(platform: str, value: str, health: Health) -> str:
+    """PromQL that has ``value`` only while its source can be seen: ``max_age`` shows older values to people alone."""
+    return f"{value} and on() {seen(platform, health)}"
+
+
 def given(platform: str, domain: str, metric: Metric) -> str:
     """The series by which the recordings of ``domain`` know a ``promql:`` metric.
 
@@ -158,7 +163,9 @@ class Recorder:
         metric = self.metrics[symbol.domain, symbol.name]
         if metric.origin == "sql":
             record = naming.recording(self.platform, self.domain, self._local(metric), "max")
-            self._record(record, any_replica(metric.series, tuple(label for label, _ in metric.labels)))
+            value = any_replica(metric.series, tuple(label for label, _ in metric.labels))
+            assert metric.health is not None  # where it comes from a query, that query's
+            self._record(record, while_seen(self.platform, value, metric.health))
             return record
         if metric.origin == "expr" and metric.definition is not None:
             record = naming.recording(self.platform, self.domain, self._local(metric), "current")

@@ -59,14 +59,19 @@ def _from(record: Record, *, window: str | None) -> str:
 
 
 def matching_sql(record: Record, condition: Condition, within: int | None) -> str:
-    """The query with which an operator sees the offending rows, the worst first."""
+    """The query with which an operator sees the offending rows, as ``_worst_first`` orders them."""
     window = f"make_interval(secs => {plain(within / 1000)})" if within else None
     start = _from(record, window=window)
     joined = f"{start} AND" if " WHERE " in start else f"{start} WHERE"
-    order = ""
+    order = _worst_first(record, condition)
+    return f"SELECT *{joined} ({row_predicate(condition)}){f' ORDER BY {order}' if order else ''} LIMIT {ROWS_SHOWN}"
+
+
+def _worst_first(record: Record, condition: Condition) -> str | None:
+    """The order of the offending rows: the worst first, or where nothing is compared, the newest event first."""
     if worst := worst_field(condition):
-        order = f" ORDER BY {field_value_sql(worst[0])} {'DESC' if worst[1] == 'max' else 'ASC'}"
-    return f"SELECT *{joined} ({row_predicate(condition)}){order} LIMIT {ROWS_SHOWN}"
+        return f"{field_value_sql(worst[0])} {'DESC NULLS LAST' if worst[1] == 'max' else 'ASC'}"
+    return f"({expression(record.at)}) DESC NULLS LAST" if record.at else None
 
 
 class RecordQueries:
@@ -140,11 +145,10 @@ class RecordQueries:
         assert each is not None  # only records with `each` are listed
         columns = [f"CAST(({expression(each.sql)}) AS text) AS {each.label}", "1 AS matching_rows"]
         series = [self._matching(alert, "matching_rows", None)]
-        order = "1"
         if worst := worst_field(alert.condition):
             columns.append(f"{field_value_sql(worst[0])} AS worst")
             series.append(self._worst(alert, "worst", None))
-            order = f"worst {'DESC' if worst[1] == 'max' else 'ASC'}, 1"
+        order = ", ".join(part for part in (_worst_first(self.record, alert.condition), "1") if part)
         start = _from(self.record, window=self.window)
         joined = f"{start} AND" if " WHERE " in start else f"{start} WHERE"
         where = f"{joined} ({row_predicate(alert.condition)})"

@@ -21,11 +21,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A database of the business exporter; one of ``dsn_env`` and ``dsn_file`` is set."""
+    """A database of the business exporter; one of ``dsn_env`` and ``dsn_file`` is set.
+
+    ``max_age`` is for how long the last good values of a query that fails are still shown, 0: not at all.
+    """
 
     name: str
     dsn_env: str | None
     dsn_file: str | None
+    max_age: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ SELECTS = [
     "SELECT update AS value FROM delete_log",
     "SELECT 'DROP TABLE x; :name %s $1' AS value",
     "SELECT arr[1:2] AS value FROM t",
+    'SELECT u&b | u & "c" AS value FROM t',
 ]
 NOT_SELECTS = {
     "not-one-select": [
@@ -50,6 +51,7 @@ NOT_SELECTS = {
         "SELECT lo_import('/etc/passwd') AS value",
         "SELECT x AS value FROM dblink('host=x', 'SELECT 1') AS t(x int)",
         "SELECT set_config('a', 'b', false) AS value",
+        'SELECT U&"pg\\005fsleep"(1) AS value',
     ],
     "sql-placeholder": ["SELECT $1 AS value", "SELECT :a AS value", "SELECT 1 AS value WHERE a = %(b)s"],
     "sql-syntax": ["SELECT 1 AS value FROM", "SELECT (1 AS value", "SELECT 'a AS value", "--"],

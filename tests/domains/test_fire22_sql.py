@@ -14,6 +14,7 @@ from psycopg import sql
 from generator.load import Files, load
 from generator.model import Domain
 from generator.plan.build import plan
+from tests.domains.fire22_expected import CLOCK, EXPECTED, MATCHING_ROWS, MOMENT, WORST, ZERO_WHEN_EMPTY, Value
 
 FOLDER = Path(__file__).parents[2] / "domains" / "fire22"
 DOMAINS = {
@@ -24,16 +25,8 @@ DOMAINS = {
 SCHEMA = (FOLDER / "schema.sql").read_text(encoding="utf-8")
 WORLD = (Path(__file__).parent / "fire22_world.sql").read_text(encoding="utf-8")
 
-# A clock that stands still, found before pg_catalog's: nothing here depends on when the tests run.
-CLOCK = """
-    CREATE SCHEMA clock;
-    CREATE FUNCTION clock.now() RETURNS timestamptz STABLE LANGUAGE sql AS $$ SELECT timestamptz '{moment}' $$;
-    SET search_path = clock, public, pg_catalog;
-"""
 # Far from UTC on purpose: "today" must not depend on the session.
 FAR_AWAY = "SET TimeZone = 'Pacific/Kiritimati'"
-
-Value = float | dict[str, float] | None
 
 
 @dataclass(frozen=True)
@@ -108,7 +101,7 @@ def empty(postgres: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 @pytest.fixture(scope="module")
 def world(postgres: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """The small world at 15:00 UTC."""
-    clock = CLOCK.format(moment="2026-03-10 15:00:00+00")
+    clock = CLOCK.format(moment=MOMENT)
     with database(postgres, "fire22_world", SCHEMA, clock, WORLD, FAR_AWAY) as connection:
         yield connection
 
@@ -143,28 +136,6 @@ def _bare(type_display: str) -> str:
     return type_display.partition("(")[0]
 
 
-# What is truly 0 where nothing has happened. Every other number has no value then, since none was measured.
-ZERO_WHEN_EMPTY = {
-    "collections/processing_queue",
-    "collections/overdue_settlements",
-    "collections/completed_today",
-    "distributions/distributed_amount",
-    "distributions/pending_payments",
-    "distributions/pending_amount",
-    "free_play/total_bonus_value",
-    "free_play/redeemed_amount",
-    "free_play/active_campaigns",
-    "free_play/total_participants",
-    "balance/total_accounts",
-    "balance/active_accounts",
-    "balance/total_balance",
-    "balance/transactions_today",
-    "balance/failed_transactions",
-    "balance/security_incidents",
-    "adjustment/pending_adjustment_age",
-}
-
-
 def test_an_empty_database_invents_nothing(empty: psycopg.Connection[tuple[object, ...]]) -> None:
     found = {
         f"{name.partition('/')[0]}/{metric}": value
@@ -173,73 +144,6 @@ def test_an_empty_database_invents_nothing(empty: psycopg.Connection[tuple[objec
     }
     assert {name for name, value in found.items() if value == 0} == ZERO_WHEN_EMPTY
     assert all(value in (0, None, {}) for value in found.values())
-
-
-# Worked out by hand from fire22_world.sql.
-EXPECTED: dict[str, Value] = {
-    "collections/pending_settlements": {"high": 2, "medium": 2},
-    "collections/processing_queue": 1,
-    "collections/completed_today": 2,
-    "collections/overdue_settlements": 3,
-    "collections/average_processing_time": (20 + 30 + 60) * 60 / 3,
-    "collections/processed_within_30_minutes": 1 / 3,
-    "collections/settlement_success": 3 / 4,
-    "collections/error_rate": 1 / 4,
-    "collections/on_time_delivery": 2 / 3,
-    "collections/customer_satisfaction": 0.9,
-    "distributions/total_revenue": 9000 + 33000 + 25000.5 + 80000 + 10000,
-    "distributions/distributed_amount": 90500,
-    "distributions/distribution_rate": 90500 / 157000.5,
-    "distributions/pending_payments": 2,
-    "distributions/pending_amount": 150.5,
-    "distributions/paid_distributions": {"wire_transfer": 3, "paypal": 1},
-    "distributions/average_processing_time": (4 * 3600 + 18 * 3600 + 2 * 3600 + 60) / 4,
-    "distributions/payment_success": 4 / 7,
-    "distributions/on_time_delivery": 3 / 4,
-    "distributions/processing_efficiency": 3 / 4,
-    "distributions/recipient_satisfaction": 0.95,
-    "distributions/revenue_variance": 5000.5,
-    "free_play/total_bonus_value": 800,
-    "free_play/redeemed_amount": 350,
-    "free_play/bonus_utilization": 350 / 800,
-    "free_play/average_bonus_per_customer": 200,
-    "free_play/bonus_expiration_rate": 1 / 8,
-    "free_play/redemption_rate": 3 / 8,
-    "free_play/top_bonuses": {"welcome_bonus": 2 / 5, "deposit_match": 1, "free_bet": 0},
-    "free_play/customer_engagement": 2 / 4,
-    "free_play/redemption_success": 4 / 5,
-    "free_play/active_campaigns": 2,
-    "free_play/total_participants": 200,
-    "free_play/conversion_rate": 50 / 200,
-    "free_play/average_order_value": 2000 / 50,
-    "free_play/campaign_effectiveness": 1 / 2,
-    "free_play/campaign_impressions": {"spring": 1000, "summer": 500, "autumn": 0},
-    "free_play/campaign_clicks": {"spring": 100, "summer": 50, "autumn": 0},
-    "free_play/campaign_conversions": {"spring": 10, "summer": 40, "autumn": 0},
-    "free_play/campaign_spend": {"spring": 1100, "summer": 1100.01, "autumn": 0},
-    "free_play/allocated_budget": {"spring": 1000, "summer": 1000, "autumn": 500},
-    "balance/total_accounts": 4,
-    "balance/active_accounts": 3,
-    "balance/total_balance": 2000,
-    "balance/average_balance": 600,
-    "balance/transactions_today": 7,
-    "balance/failed_transactions": 3,
-    "balance/security_incidents": 4,
-    "balance/average_processing_time": (1 + 2 + 5 + 1 + 7200) / 5,
-    "balance/transaction_accuracy": 6 / 9,
-    "balance/processing_speed": 3 / 5,
-    "balance/account_security": 2 / 3,
-    "balance/customer_satisfaction": 0.975,
-    "adjustment/pending_adjustments": {"high": 1, "medium": 1},
-    "adjustment/pending_adjustment_age": 30 * 3600,
-    "adjustment/processed_today": {"bonus_adjustment": 1, "bet_correction": 1},
-    "adjustment/average_processing_time": (11 + 84 + 35) * 3600 / 3,
-    "adjustment/approval_rate": 5 / 7,
-    "adjustment/rejection_rate": 2 / 7,
-    "adjustment/processing_efficiency": 6 / 7,
-    "adjustment/accuracy_rate": 2 / 3,
-    "adjustment/customer_satisfaction": 0.92,
-}
 
 
 def test_every_number_is_expected_somewhere() -> None:
@@ -328,32 +232,6 @@ def test_field_words_are_the_words_of_the_schema(empty: psycopg.Connection[tuple
     assert listed
     for table, column, values in listed:
         assert set(values) == words(empty, table, column)
-
-
-# What the compiled queries see of the small world: rows that match, and the worst of them, by alert.
-MATCHING_ROWS = {
-    "collections_settlement_overdue": 2,
-    "collections_payment_failure": 2,
-    "distributions_payment_failure_high_value": 1,
-    "free_play_bonus_abuse_detected": 1,
-    "balance_balance_discrepancy": 2,
-    "balance_fraud_detected": 1,
-    "balance_unusual_activity": 1,
-    "balance_large_transaction": 1,
-    "adjustment_high_value_adjustment": 2,
-    "adjustment_adjustment_dispute": 1,
-}
-WORST = {
-    "collections_settlement_overdue_worst_seconds": 30 * 3600,
-    "collections_payment_failure_worst_usd": 2000,
-    "distributions_payment_failure_high_value_worst_usd": 60000,
-    "free_play_bonus_abuse_detected_worst_usd": 1500,
-    "balance_balance_discrepancy_worst_usd": 4950,
-    "balance_fraud_detected_worst": 0.9,
-    "balance_large_transaction_worst_usd": 50000.01,
-    "adjustment_high_value_adjustment_worst_usd": 15000,
-    "adjustment_adjustment_dispute_worst_seconds": 49 * 3600,
-}
 
 
 def compiled(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, list[float | None]]:

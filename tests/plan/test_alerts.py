@@ -1,5 +1,6 @@
 """Alerts planned from platforms that are odd on purpose: what would be wrong at three in the morning."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,10 @@ domain: alpha
 title: Alpha
 owner: ops
 source: main
+records:
+  visit:
+    table: visits
+    fields: {stay: {sql: left_at - came_at, unit: seconds}, open: {sql: open, boolean: true}}
 metrics:
   spend: {help: Spend., unit: usd, by: [campaign], sql: "SELECT campaign, 1 AS value FROM s"}
   limit: {help: Limit., unit: usd, source: other, sql: "SELECT 1 AS value"}
@@ -62,6 +67,11 @@ alerts:
   idle_alert: {condition: traffic < 1rps, severity: low, no_data: alert}
   full: {condition: spare < 10%, severity: low, by: [disk, instance], no_data: alert}
   any_full: {condition: spare < 5%, severity: low}
+  wait_ok: {condition: wait > 5s, severity: low, no_data: ok, for: 0s}
+  wait_kept: {condition: wait > 5s, severity: low, for: 0s}
+  stay_ok: {condition: stay > 5s, severity: low, no_data: ok}
+  stay_kept: {condition: stay > 5s, severity: low}
+  open_ok: {condition: visit.open, severity: low, no_data: ok}
 """
 
 BETA = """
@@ -126,6 +136,45 @@ def test_no_data_ok_still_takes_a_service_without_series_for_zero(odd: Plan) -> 
     assert recorded(odd, "beta", "odd_beta:twice:current") == "odd_beta:alpha_traffic:filled * 2"
 
 
+def test_no_data_ok_takes_old_values_beside_a_failure_for_no_data(odd: Plan, tmp_path: Path) -> None:
+    """A source with ``max_age`` goes on showing them, to people."""
+    assert recorded(odd, "alpha", "odd_alpha:wait:max") == (
+        'max(odd_alpha_wait_seconds) and on() (max(odd_query_success{query="alpha/wait"}) == 1)'
+    )
+    assert alert(odd, "AlphaStayOk").expr == (
+        'max(odd_alpha_stay_ok_matching_rows) > 0 and on() (max(odd_query_success{query="alpha/visit"}) == 1)'
+    )
+    values = {
+        "odd_alpha_wait_seconds": "9x9",
+        "odd_alpha_stay_ok_matching_rows": "1x9",
+        "odd_alpha_stay_kept_matching_rows": "1x9",
+        'odd_query_success{query="alpha/wait"}': "1x4 0x4",
+        'odd_query_success{query="alpha/visit"}': "1x4 0x4",
+    }
+    firing = "count by (alertname) (ALERTS{alertname=~'Alpha(Wait|Stay).*', alertstate='firing'})"
+    names = {"4m": ["StayKept", "StayOk", "WaitKept", "WaitOk"], "5m": ["StayKept", "WaitKept"]}
+    written = {
+        "rule_files": ["alpha.yml"],
+        "evaluation_interval": "1m",
+        "tests": [{
+            "interval": "1m",
+            "input_series": [{"series": name, "values": value} for name, value in values.items()],
+            "promql_expr_test": [
+                {
+                    "expr": firing,
+                    "eval_time": time,
+                    "exp_samples": [{"labels": f'{{alertname="Alpha{name}"}}', "value": 1} for name in found],
+                }
+                for time, found in names.items()
+            ],
+        }],
+    }  # fmt: skip
+    (rule_file,) = [artefact for artefact in rules.emit(odd) if artefact.path.endswith("/alpha.yml")]
+    (tmp_path / "alpha.yml").write_bytes(rule_file.content)
+    (tmp_path / "test.yml").write_text(json.dumps(written))
+    programs.run("promtool", "test", "rules", tmp_path / "test.yml")
+
+
 def test_want_of_data_has_no_number(odd: Plan) -> None:
     idle = alert(odd, "AlphaIdleAlert")
     assert idle.expr.endswith('\nor absent(max(min_over_time(up{job="main"}[5m])) == 1) * NaN')
@@ -149,7 +198,7 @@ def test_another_domains_service_is_recorded_beside_its_health(odd: Plan) -> Non
 def test_a_job_and_a_database_of_one_name_are_both_watched(odd: Plan) -> None:
     database, job = alert(odd, "SourceBlindMain"), alert(odd, "SourceBlindJobMain")
     assert "odd_query_success" in database.expr
-    assert "Blind: AlphaOver, AlphaMany, AlphaEither, AlphaLong." in database.description
+    assert "Blind: AlphaOver, AlphaMany, AlphaEither, AlphaLong, AlphaWaitKept, AlphaStayKept." in database.description
     assert job.expr == 'absent(max(up{job="main"}) == 1)'
     assert "Blind: AlphaCrowded, AlphaIdleAlert, BetaBusy." in job.description
     assert "Blind: AlphaFull, AlphaAnyFull." in alert(odd, "InstanceBlindHosts").description

@@ -92,17 +92,23 @@ def _row_case(plan: Plan, alert: Alert) -> Case:
     labels = tuple((name, f"any-{name}") for name in alert.by)
     name = naming.matching_rows(plan.platform, alert.domain, alert.name)
     key = (alert.domain, name)
-    health = alert.reads[0].health if alert.reads else None
+    health = alert.reads[0].health if alert.reads else _asked(plan, alert.domain, name)
     return Case(
         alert=alert,
         series=(Series(selector(name, dict(labels)), key, 0, 0, 1),),
-        health=(_health(plan, health),) if health else (),
+        health=(_health(plan, health),),
         instance=labels,
         met_at=False,
         met_gone=False,
         window=0,
         keys=frozenset({key}),
     )
+
+
+def _asked(plan: Plan, domain: str, series: str) -> QueryHealth:
+    """The query of a domain that a series comes from."""
+    queries = next(found.queries for found in plan.domains if found.name == domain)
+    return QueryHealth(next(query.name for query in queries if any(one.name == series for one in query.series)))
 
 
 def _series(plan: Plan, entry: Input, labels: Mapping[str, str], alert: Alert) -> Iterator[Series]:

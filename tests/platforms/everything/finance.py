@@ -27,7 +27,7 @@ DOMAIN = Domain(
     },
     kpis={"unpaid": Kpi(title="Unpaid", metric="unpaid", target="< $5000")},
     alerts={
-        f"invoice_overdue_{days}_days": Alert(
+        f"invoice_overdue_{days}d": Alert(
             condition=f"invoice_age > {days} days AND amount > $100",
             severity=severity,
             notification="daily",
