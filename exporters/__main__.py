@@ -1,0 +1,5 @@
+"""``python -m exporters`` is ``tocsin-exporter``."""
+
+from exporters.cli import main
+
+main()
