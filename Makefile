@@ -25,9 +25,10 @@ check: .venv/development ## what CI checks without running: style, types, import
 	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
 	.venv/bin/tocsin generate --check
 
-bench: .venv/development ## measure: cold start, alerts per second, memory, and promtool beside it
-	@.ci/setup programs
+bench: .venv/development ## measure: compiling, and promtool beside it; scrapes, and other exporters beside ours
+	@.ci/setup bench
 	.venv/bin/python -m tests.bench.bench
+	.venv/bin/python -m tests.bench.exporters
 	.venv/bin/python -m pytest -q tests/bench/stages.py --benchmark-enable --benchmark-columns=median,stddev,rounds
 
 fmt: .venv/development ## format the code
