@@ -1,10 +1,11 @@
 """Debian's programs, run by tests: on free loopback ports, stopped by process id."""
 
+import os
 import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -58,9 +59,19 @@ def until(what: Callable[[], T | None], seconds: float = 60) -> T:
 
 
 @contextmanager
-def started(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process that is terminated, and killed if it does not listen, when the test is over."""
-    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT) as process:
+def started(
+    command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process that is terminated, and killed if it does not listen, when the test is over.
+
+    What it says is added to ``log``; ``environment`` is beside the test's own.
+    """
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}
+        ) as process,
+    ):
         try:
             yield process
         finally:

@@ -63,23 +63,6 @@ async def examine(
     )
 
 
-async def check(
-    plan: Plan,
-    plan_path: Path,
-    *,
-    only: Collection[str] | None = None,
-    run: bool = True,
-    max_cost: float = DEFAULT_MAX_COST,
-    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
-    dsn: Callable[[str, Source], str] = connections.dsn,
-) -> list[Problem]:
-    """What ``examine`` finds wrong, warnings included."""
-    found = await examine(
-        plan, plan_path, only=only, run=run, max_cost=max_cost, timeout_seconds=timeout_seconds, dsn=dsn
-    )
-    return list(found.problems)
-
-
 def table(checked: Checked) -> str:
     """What was tried, for people: a line per query, aligned, without a line break at the end."""
     lines = [("query", "cost", "rows", "series", "ms", "")]

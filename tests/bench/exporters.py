@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -144,13 +144,6 @@ def _resident(process: "subprocess.Popen[bytes]") -> float:
 Started = Iterator[tuple[str, "subprocess.Popen[bytes]"]]
 
 
-@contextmanager
-def _process(command: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> Started:
-    os.environ.update(environment or {})
-    with started(command, log) as process:
-        yield "", process
-
-
 def _tocsin(interval: float) -> Callable[[Cluster, Path], Any]:
     @contextmanager
     def start(running: Cluster, scratch: Path) -> Started:
@@ -161,7 +154,7 @@ def _tocsin(interval: float) -> Callable[[Cluster, Path], Any]:
         port = free_port()
         command = [sys.executable, "-m", "exporters", "serve", str(plan), "--listen", f"127.0.0.1:{port}",
                    "--state-dir", str(scratch)]  # fmt: skip
-        with _process(command, scratch / "tocsin.log", {DSN: running.dsn("monitoring", "bench")}) as (_, process):
+        with started(command, scratch / "tocsin.log", {DSN: running.dsn("monitoring", "bench")}) as process:
             yield f"http://127.0.0.1:{port}/metrics", process
 
     return start
@@ -179,7 +172,7 @@ def _sql_exporter(running: Cluster, scratch: Path) -> Started:
     port = free_port()
     command = [program("prometheus-sql-exporter"), "-config.file", str(scratch / "sql-exporter.yml"),
                "-web.listen-address", f"127.0.0.1:{port}"]  # fmt: skip
-    with _process(command, scratch / "sql-exporter.log") as (_, process):
+    with started(command, scratch / "sql-exporter.log") as process:
         yield f"http://127.0.0.1:{port}/metrics", process
 
 
@@ -199,7 +192,7 @@ def _query_exporter(interval: int | None) -> Callable[[Cluster, Path], Any]:
         port = free_port()
         command = [str(QUERY_EXPORTER), "-H", "127.0.0.1", "-p", str(port), "--config",
                    str(scratch / "query-exporter.yml")]  # fmt: skip
-        with _process(command, scratch / "query-exporter.log") as (_, process):
+        with started(command, scratch / "query-exporter.log") as process:
             yield f"http://127.0.0.1:{port}/metrics", process
 
     return start

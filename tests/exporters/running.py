@@ -1,6 +1,5 @@
 """The exporter as its users run it: a process of its own, scraped over HTTP."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import requests
 import ryaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.programs import free_port, until
+from tests.programs import free_port, started, until
 
 # The environment variable that plans of tests name.
 DSN = "SHOP_DSN"
@@ -107,22 +106,12 @@ def exporter(
         sys.executable, "-m", "exporters", "serve", str(plan), "--listen", f"127.0.0.1:{port}",
         "--state-dir", str(folder / f"{name}.state"), *options,
     ]  # fmt: skip
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(
-            command, env={**os.environ, **environment}, stdout=output, stderr=subprocess.STDOUT
-        ) as process,
-    ):
+    with started(command, log, environment) as process:
         running = Running(process, f"http://127.0.0.1:{port}", log)
         try:
             until(lambda: _answers(running))
             yield running
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
             running.session.close()
 
 
