@@ -5,6 +5,7 @@ Exit codes: 0 fine, 1 what was given cannot be used, 2 wrong usage, 3 a fault of
 
 import hashlib
 import logging
+import math
 import os
 import re
 import sys
@@ -28,7 +29,24 @@ from exporters.business.web.server import serve as serve_pages
 # Plans that come along, by the word that stands for their file.
 SHIPPED = {"postgres": Path(__file__).parent / "postgres" / "plan.yml"}
 _LONGEST_NAME = 100
+_FILE_NAME = re.compile(r"[A-Za-z0-9_@.-]+", re.ASCII)
+_NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_@.-]", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+
+
+class _Cost(click.ParamType[float]):
+    """A number above 0; infinity turns the ceiling off."""
+
+    name = "cost"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            cost = float(str(value))
+        except ValueError:
+            cost = math.nan
+        if not cost > 0:
+            self.fail(f"{value!r} is no number above 0", param, ctx)
+        return cost
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +91,7 @@ def serve(
     _log_to_stderr()
     path, read = _reader(plan, domains, dsn_env, dsn_file)
     first = read()
-    state = _state_folder(state_dir) / _state_name(first, domains)
+    state = _state_folder(state_dir) / _state_name(first, domains, replica_group)
     address = parse_listen(listen)
     web = LiveConfig(web_config) if web_config else None
     run(_serve(Exporter(read, path, state=state, group=replica_group), address, web))
@@ -81,7 +99,9 @@ def serve(
 
 @exporter.command()
 @_plan_options
-@click.option("--max-cost", default=DEFAULT_MAX_COST, show_default=True, help="The most that EXPLAIN may say.")
+@click.option(
+    "--max-cost", default=DEFAULT_MAX_COST, show_default=True, type=_Cost(), help="The most that EXPLAIN may say."
+)
 def check(plan: str, domains: str | None, dsn_env: str | None, dsn_file: str | None, max_cost: float) -> None:
     """Try every query of PLAN on its live database, and write nothing.
 
@@ -140,7 +160,9 @@ def _reader(
     if dsn_file == "":
         raise click.UsageError("--dsn-file: no file is named")
     path = SHIPPED.get(plan, Path(plan))
-    wanted = None if domains is None else frozenset(name.strip() for name in domains.split(","))
+    wanted = None if domains is None else frozenset(name.strip() for name in domains.split(",") if name.strip())
+    if wanted is not None and not wanted:
+        raise click.UsageError("--domains: no domain is named")
     source = None if dsn_env is None and dsn_file is None else (dsn_env, dsn_file)
     return path, partial(_read, path, wanted, source)
 
@@ -169,12 +191,21 @@ def _state_folder(given: Path | None) -> Path:
         return given
     if under_systemd := os.environ.get("STATE_DIRECTORY"):
         return Path(under_systemd.split(":")[0])
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "tocsin-exporter"
+    if below := os.environ.get("XDG_STATE_HOME"):
+        return Path(below) / "tocsin-exporter"
+    try:
+        return Path.home() / ".local" / "state" / "tocsin-exporter"
+    except RuntimeError:
+        message = "there is no home folder to keep state in; give --state-dir"
+        raise Invalid([Problem("--state-dir", None, None, "state", message)]) from None
 
 
-def _state_name(plan: Plan, domains: str | None) -> str:
+def _state_name(plan: Plan, domains: str | None, group: str) -> str:
     name = plan.platform if domains is None else "-".join([plan.platform, *plan.domains])
-    if len(name) > _LONGEST_NAME:
+    if group:
+        name += f"@{group}"
+    if len(name) > _LONGEST_NAME or not _FILE_NAME.fullmatch(name):
+        name = _NOT_IN_FILE_NAMES.sub("_", name)
         name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return f"{name}.json"
 

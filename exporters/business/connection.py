@@ -18,8 +18,12 @@ Connection = AsyncConnection[TupleRow]
 # libpq takes no shorter time.
 _SHORTEST_CONNECT_SECONDS = 2
 _APPLICATION = "tocsin-exporter"
-# Parts of a connection string that say nothing about whose it is.
+# Parts of a connection string that say nothing about whose it is, as long as they say what they should: a forgotten
+# variable makes `port= password=…` one part.
 _PLAIN = frozenset({"sslmode", "connect_timeout", "application_name", "port", "target_session_attrs"})
+_PLAIN_VALUE = re.compile(r"[0-9,]+|[a-z]+(-[a-z]+)*")
+# In messages about names of tables and columns (class 42) nothing else of it can stand.
+_SECRET = frozenset({"password", "options", "passfile", "sslkey", "sslpassword"})
 # Classes of SQLSTATE whose messages speak of names, limits and the server (PostgreSQL, "Error Codes"). Others, such as
 # 22 (data exception), quote values.
 _ABOUT_NAMES = frozenset({"08", "0A", "25", "28", "3D", "3F", "40", "42", "53", "54", "55", "57", "58", "XX"})
@@ -88,7 +92,6 @@ async def connect(dsn: str, *, timeout_seconds: float, lease_seconds: float) -> 
     """
     # libpq names the keepalives of its side; those of the server's side are in _SESSION.
     options: dict[str, int | str] = {
-        "connect_timeout": max(_SHORTEST_CONNECT_SECONDS, round(timeout_seconds)),
         "keepalives_idle": 10,
         "keepalives_interval": 5,
         "keepalives_count": 3,
@@ -97,6 +100,9 @@ async def connect(dsn: str, *, timeout_seconds: float, lease_seconds: float) -> 
         "fallback_application_name": _APPLICATION,
     }
     given = conninfo_to_dict(dsn)
+    # One that does not answer has to leave time for the next, which a second address of a name is, too.
+    hosts = str(given.get("host") or given.get("hostaddr") or "").count(",") + 1
+    options["connect_timeout"] = max(_SHORTEST_CONNECT_SECONDS, int(timeout_seconds / (hosts + 1)))
     info = make_conninfo(dsn, **{name: value for name, value in options.items() if name not in given})
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -110,6 +116,8 @@ async def connect(dsn: str, *, timeout_seconds: float, lease_seconds: float) -> 
         raise Unreachable("the server gave no session in time") from None
     except psycopg.Error as error:
         raise Unreachable(described(error, dsn)) from None
+    except (UnicodeError, OSError):
+        raise Unreachable("its host has no name that can be looked up") from None
     return connection
 
 
@@ -119,9 +127,11 @@ def described(error: psycopg.Error, dsn: str) -> str:
         return f"{type(error).__name__} (SQLSTATE {error.sqlstate})"
     text = (error.diag.message_primary or str(error).strip() or type(error).__name__).splitlines()[0]
     for name, value in sorted(conninfo_to_dict(dsn).items(), key=lambda item: -len(str(item[1]))):
-        if name in _PLAIN or value is None:
+        plain = name in _PLAIN and _PLAIN_VALUE.fullmatch(str(value))
+        about_names = (error.sqlstate or "").startswith("42") and name not in _SECRET
+        if value is None or plain or about_names:
             continue
-        for part in {str(value), *str(value).split(",")}:
+        for part in {str(value), *re.split(r"[\s,=]", str(value))}:
             if part:
                 text = re.sub(rf"(?<!\w){re.escape(part)}(?!\w)", "…", text)
     return text

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import psycopg
@@ -20,6 +20,7 @@ from exporters.business.connection import Connection, Unreachable, connect, desc
 from exporters.business.irregularities import Failure, Irregularity, Refusal
 from exporters.business.memory import Memory
 from exporters.business.plan import Query
+from exporters.business.refresh import Pace
 from exporters.business.snapshot import DatabaseState, QueryState, Values
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,20 @@ LIFETIME = 0.9
 _LEASE_INTERVALS = 4
 _SHORTEST_LEASE_SECONDS = 3
 _FIRST_BACKOFF_SECONDS = 1.0
+# A query whose time ran out has had a fair try with this part of the refresh's.
+_FAIR_SHARE = 0.3
 _FAILURES = frozenset(get_args(Failure) + get_args(Refusal))
+# The server's time, and when the holder of an advisory lock was last active (PostgreSQL, "pg_locks": a lock of one
+# bigint stands there in two halves, with objsubid 1).
+_READER = """
+SELECT extract(epoch FROM pg_catalog.now())::float8,
+    (SELECT extract(epoch FROM least(holder.xact_start, holder.state_change))::float8
+     FROM pg_catalog.pg_locks AS held JOIN pg_catalog.pg_stat_activity AS holder USING (pid)
+     WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 1
+       AND held.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+       AND (held.classid::int8 << 32 | held.objid::int8) = %s
+     LIMIT 1)
+"""
 
 
 @dataclass(slots=True)
@@ -50,8 +64,22 @@ class _Shown:
     values: Values | None = None
     read_at: float = 0.0
     duration: float | None = None
-    # For the order of the next refresh: infinite where the time ran out.
-    expected: float = 0.0
+    pace: Pace = field(default_factory=Pace)
+    expiry: asyncio.TimerHandle | None = None
+
+
+def _forget_expiry(shown: _Shown) -> None:
+    if shown.expiry is not None:
+        shown.expiry.cancel()
+        shown.expiry = None
+
+
+def _pace(turn: refreshing.Turn, before: Pace, budget: float) -> Pace:
+    late = any(irregularity.kind == "timeout" for irregularity in turn.irregularities)
+    fair = turn.limit_seconds >= budget * _FAIR_SHARE
+    return Pace(
+        float("inf") if late else turn.duration_seconds, time.monotonic() if fair or not late else before.tried_at
+    )
 
 
 def lock_key(name: str, queries: Iterable[Query], group: str = "") -> int:
@@ -91,6 +119,7 @@ class Database:
         self._fresh_until = float("-inf")
         self._failures = 0
         self._idle: asyncio.TimerHandle | None = None
+        self._standing = False
         self._trouble: str | None = None
         self._state = DatabaseState(name, up=False, reads=False, duration_seconds=None, last_refresh=None)
 
@@ -138,13 +167,28 @@ class Database:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
+        for shown in self._shown.values():
+            _forget_expiry(shown)
         await self._give_up()
+
+    @property
+    def usual_seconds(self) -> float:
+        """What its queries took last, all that ended."""
+        return sum(
+            shown.pace.duration_seconds for shown in self._shown.values() if shown.pace.duration_seconds < float("inf")
+        )
 
     async def succeed(self, before: "Database") -> None:
         """Take over the session of the database that this one replaces, which asks nothing from then on."""
         if before._running is not None:
             await asyncio.gather(before._running, return_exceptions=True)
         before._fresh_until = float("inf")
+        for query in self.queries:
+            if query in before.queries:
+                shown = self._shown[query.name] = before._shown[query.name]
+                _forget_expiry(shown)
+        self._noted, self._failing, self._trouble = before._noted, before._failing, before._trouble
+        self._state = before._state
         session, before._session = before._session, None
         if before._idle is not None:
             before._idle.cancel()
@@ -175,14 +219,14 @@ class Database:
         try:
             refreshed = await self._read(due, budget, started)
         except Unreachable as error:
-            self._lost(due, str(error), time.monotonic() - started)
-            self._failures += 1
-            backoff = _FIRST_BACKOFF_SECONDS * 2 ** min(self._failures - 1, 16)
-            self._fresh_until = time.monotonic() + min(backoff, self.lifetime_seconds)
-        except BaseException:
-            # Cancelled, or a fault: nothing of this session is certain.
+            self._fail(due, str(error), started)
+        except asyncio.CancelledError:
             await self._give_up()
             raise
+        except Exception:
+            log.exception("source %s: a fault of the exporter's own", self.name)
+            await self._give_up()
+            self._fail(due, "a fault of the exporter's own", started)
         else:
             if refreshed is not None:
                 self._take(refreshed, began)
@@ -223,12 +267,14 @@ class Database:
 
     async def _lead_and_read(self, session: _Session, due: list[Query], left: float) -> refreshing.Refreshed | None:
         if not await self._leads(session, left):
-            self._stand_by(await self._now(session, left))
+            self._stand_by(*await self._reader(session, left))
             return None
-        expected = {name: shown.expected for name, shown in self._shown.items()}
-        refreshed = await refreshing.refresh(
-            session.connection, due, expected, self._memory.window, max(left, 0.1), session.dsn
-        )
+        self._standing = False
+        paces = {name: shown.pace for name, shown in self._shown.items()}
+        budget = max(left, 0.1)
+        refreshed = await refreshing.refresh(session.connection, due, paces, self._memory.window, budget, session.dsn)
+        for turn in refreshed.turns:
+            self._shown[turn.query.name].pace = _pace(turn, paces[turn.query.name], budget)
         if session.connection.closed:
             await self._give_up()
         return refreshed
@@ -254,15 +300,21 @@ class Database:
             return True
         return False
 
-    async def _now(self, session: _Session, left: float) -> float:
+    async def _reader(self, session: _Session, left: float) -> tuple[float, float]:
+        """The database's time now, and when the session that holds the lock was last active.
+
+        A session that is frozen, or that nobody scrapes, holds the lock and sees nothing. Where the server does not
+        show another role's sessions, it was last active before its lease.
+        """
         try:
             async with asyncio.timeout(max(left, 0.1)):
-                cursor = await session.connection.execute("SELECT extract(epoch FROM pg_catalog.now())::float8")
+                cursor = await session.connection.execute(_READER, [self._key])
                 row = await cursor.fetchone()
         except (psycopg.Error, TimeoutError) as error:
             raise refreshing.Lost(self._reason(error, session)) from None
         assert row is not None  # a SELECT without FROM has one row
-        return float(row[0])
+        now = float(row[0])
+        return now, now - self._lease if row[1] is None else float(row[1])
 
     @staticmethod
     def _reason(error: psycopg.Error | TimeoutError, session: _Session) -> str:
@@ -288,10 +340,15 @@ class Database:
                 self._memory.succeeded(query, refreshed.now, began)
             self._memory.noticed(query, irregularities)
             self._report(query, irregularities, failed=values is None)
-            late = any(irregularity.kind == "timeout" for irregularity in irregularities)
             shown.success, shown.duration = values is not None, turn.duration_seconds
-            shown.expected = float("inf") if late else turn.duration_seconds
             self._show(shown, values)
+
+    def _fail(self, due: list[Query], reason: str, started: float) -> None:
+        """A refresh that gave nothing; the next one comes a little later each time."""
+        self._lost(due, reason, time.monotonic() - started)
+        self._failures += 1
+        backoff = _FIRST_BACKOFF_SECONDS * 2 ** min(self._failures - 1, 16)
+        self._fresh_until = time.monotonic() + min(backoff, self.lifetime_seconds)
 
     def _lost(self, due: list[Query], reason: str, seconds: float) -> None:
         if self._trouble != reason:
@@ -307,10 +364,11 @@ class Database:
         for query in due:
             self._memory.noticed(query, [Irregularity("unreachable", reason)])
 
-    def _stand_by(self, now: float) -> None:
-        if self._state.reads or not self._state.up:
-            log.info("source %s: another replica reads it; standing by", self.name)
-        self._memory.seen_elsewhere(self.queries, now, after_outage=self._trouble is not None)
+    def _stand_by(self, now: float, active: float) -> None:
+        if not self._standing:
+            log.info("source %s: another session holds its lock; standing by", self.name)
+        self._standing = True
+        self._memory.seen_elsewhere(self.queries, now, active, after_outage=self._trouble is not None)
         for shown in self._shown.values():
             shown.success, shown.values = False, None
 
@@ -319,16 +377,17 @@ class Database:
         left = self._max_age - (now - shown.read_at)
         if values is not None:
             shown.values, shown.read_at = values, now
+            _forget_expiry(shown)
         elif left <= 0:
             shown.values = None
-        elif shown.values is not None:
-            asyncio.get_running_loop().call_later(left, self._expire, shown, shown.read_at)
+        elif shown.values is not None and shown.expiry is None:
+            shown.expiry = asyncio.get_running_loop().call_later(left, self._expire, shown)
 
-    def _expire(self, shown: _Shown, read_at: float) -> None:
-        """Drop values that have become too old, unless a query has given new ones since."""
-        if shown.read_at == read_at and not shown.success and shown.values is not None:
-            shown.values = None
-            self.generation += 1
+    def _expire(self, shown: _Shown) -> None:
+        """Drop values that have become too old while their query failed."""
+        shown.expiry = None
+        shown.values = None
+        self.generation += 1
 
     def _report(self, query: Query, irregularities: tuple[Irregularity, ...], *, failed: bool) -> None:
         """Say each kind once: a failure when it begins, changes and ends, anything else when it is first seen."""

@@ -5,7 +5,9 @@ import gzip as gzip_
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from math import inf
 from pathlib import Path
 
 from exporters.business import connection, exposition
@@ -23,6 +25,10 @@ log = logging.getLogger(__name__)
 
 # A scrape that gives less time than this would make everybody's refresh fail.
 _SHORTEST_BUDGET_SECONDS = 0.5
+# A scrape that comes meanwhile should still get its answer, and waits ten seconds if nobody tells it otherwise.
+_FIRST_BUDGET_SECONDS = 4.5
+# How much longer than it usually takes a refresh may take.
+_MARGIN = 1.5
 # The part of a scrape's time that the databases get; the rest is for the transaction's end and the exposition.
 _BUDGET = 0.9
 
@@ -49,13 +55,14 @@ class Exporter:
         self._dsn = dsn
         self._state = state
         self._group = group
-        self._saved: bytes | None = b""
+        self._saved = b""
+        self._unsaved = False
         self._memory = Memory(self.plan.interval_seconds)
         self._restore()
         self._databases = self._open(self.plan)
         self._reload_success = True
         self._last_reload = time.time()
-        self._encoded: dict[tuple[Format, bool], asyncio.Task[bytes]] = {}
+        self._encoded: dict[tuple[Format, frozenset[Database], bool], asyncio.Task[bytes]] = {}
         self._encoded_of: tuple[object, ...] = ()
         self._reloading = asyncio.Lock()
         self._first: list[asyncio.Task[None]] = []
@@ -78,21 +85,43 @@ class Exporter:
         Raises:
             TooLate: a refresh did not end within the time.
         """
+        late = frozenset[Database]()
         if any(not database.is_fresh for database in self._databases):
-            budget = max(min(timeout_seconds * _BUDGET, self._lifetime), _SHORTEST_BUDGET_SECONDS)
-            try:
-                async with asyncio.timeout(timeout_seconds):
-                    await self._fresh(budget)
-            except TimeoutError:
-                raise TooLate from None
-        return await self._bytes(format_, gzip=gzip)
+            late = await self._late(timeout_seconds)
+        return await self._bytes(format_, late, gzip=gzip)
 
-    async def _fresh(self, budget: float) -> None:
-        """Return when all databases are fresh, also those of a plan that takes the place of this one meanwhile."""
+    async def _late(self, timeout_seconds: float) -> frozenset[Database]:
+        """Refresh what is old; the databases that were not ready in time while others were.
+
+        Waits also for those of a plan that takes the place of this one meanwhile.
+
+        Raises:
+            TooLate: none was ready.
+        """
+        deadline = time.monotonic() + timeout_seconds
         asked: tuple[Database, ...] = ()
+        late = frozenset[Database]()
         while asked is not self._databases:
             asked = self._databases
-            await asyncio.gather(*(database.fresh(budget) for database in asked))
+            tasks = {asyncio.create_task(one.fresh(self._budget(one, timeout_seconds))): one for one in asked}
+            done, pending = await asyncio.wait(tasks, timeout=max(0.0, deadline - time.monotonic()))
+            for task in pending:
+                task.cancel()  # the waiting, not the refresh
+            await asyncio.gather(*pending, return_exceptions=True)
+            if not done:
+                raise TooLate
+            late = frozenset(tasks[task] for task in pending)
+        return late
+
+    def _budget(self, database: Database, timeout_seconds: float) -> float:
+        """The time for a refresh: most of the scrape's.
+
+        Where that is less than the refresh usually takes, it gets what it needs: else whoever has little time would
+        make queries fail for all.
+        """
+        own = max(min(timeout_seconds * _BUDGET, self._lifetime), _SHORTEST_BUDGET_SECONDS)
+        usual = database.usual_seconds
+        return own if own >= usual else max(own, min(usual * _MARGIN, self._lifetime))
 
     def ready(self) -> Ready:
         """Ready until it closes: a database that is down is said by the metrics, not by silence."""
@@ -111,7 +140,8 @@ class Exporter:
                 first()
                 plan = self._load()
                 changed = _changed(self.plan, plan)
-                found = await examine(plan, self._path, only=changed, run=False, dsn=self._dsn)
+                # What a query may cost is a question for `tocsin-exporter check`.
+                found = await examine(plan, self._path, only=changed, run=False, max_cost=inf, dsn=self._dsn)
                 if errors := [problem for problem in found.problems if not problem.warning]:
                     raise Invalid(errors)
             except Invalid as invalid:
@@ -123,7 +153,8 @@ class Exporter:
 
     async def start(self) -> None:
         """Ask for the first time before anybody does, so that what is wrong is said at once."""
-        self._first = [asyncio.create_task(database.fresh(self._lifetime)) for database in self._databases]
+        budget = min(self._lifetime, _FIRST_BUDGET_SECONDS)
+        self._first = [asyncio.create_task(database.fresh(budget)) for database in self._databases]
 
     async def close(self) -> None:
         """End every session, and what runs in it."""
@@ -162,30 +193,36 @@ class Exporter:
             for name, source in sorted(plan.sources.items())
         )
 
-    async def _bytes(self, format_: Format, *, gzip: bool) -> bytes:
+    async def _bytes(self, format_: Format, late: frozenset[Database], *, gzip: bool) -> bytes:
         of = tuple((database, database.generation) for database in self._databases)
         if of != self._encoded_of:
             self._encoded, self._encoded_of = {}, of
             self._save()
-        task = self._encoded.get((format_, gzip))
-        if task is None:
-            # In a thread: thousands of series take longer than other scrapes should wait.
-            work = (
-                self._compressed(format_) if gzip else asyncio.to_thread(exposition.encode, self._snapshot(), format_)
-            )
-            task = self._encoded[format_, gzip] = asyncio.create_task(work)
+        task = self._encoding(format_, late, gzip=gzip)
         return task.result() if task.done() else await asyncio.shield(task)
 
-    async def _compressed(self, format_: Format) -> bytes:
-        text = await self._bytes(format_, gzip=False)
-        # Level 9 takes twenty times as long for a fifth less.
-        return await asyncio.to_thread(gzip_.compress, text, compresslevel=1, mtime=0)
+    def _encoding(self, format_: Format, late: frozenset[Database], *, gzip: bool) -> asyncio.Task[bytes]:
+        key = (format_, late, gzip)
+        if key not in self._encoded:
+            # In a thread: thousands of series take longer than other scrapes should wait.
+            if gzip:
+                work = _compressed(self._encoding(format_, late, gzip=False))
+            else:
+                work = asyncio.to_thread(exposition.encode, self._snapshot(late), format_)
+            self._encoded[key] = asyncio.create_task(work)
+        return self._encoded[key]
 
-    def _snapshot(self) -> Snapshot:
+    def _snapshot(self, late: frozenset[Database]) -> Snapshot:
         return Snapshot(
             plan=self.plan,
-            databases=tuple(database.state for database in self._databases),
-            queries=tuple(state for database in self._databases for state in database.query_states()),
+            databases=tuple(
+                replace(one.state, up=False, reads=False) if one in late else one.state for one in self._databases
+            ),
+            queries=tuple(
+                replace(state, success=False, values=None) if one in late else state
+                for one in self._databases
+                for state in one.query_states()
+            ),
             lifetime_seconds=self._lifetime,
             reload_success=self._reload_success,
             last_reload=self._last_reload,
@@ -204,7 +241,7 @@ class Exporter:
             )
 
     def _save(self) -> None:
-        if self._state is None or self._saved is None:
+        if self._state is None:
             return
         content = self._memory.dump(self.plan.queries)
         if content == self._saved:
@@ -212,13 +249,15 @@ class Exporter:
         try:
             remembering.save(self._state, content)
         except OSError as error:
-            # Said once: it will not get better by itself, and a scrape is worth more.
-            log.warning(
-                "%s cannot be written, so events during a restart may be missed: %s", self._state, error.strerror
-            )
-            self._saved = None
+            if not self._unsaved:
+                log.warning(
+                    "%s cannot be written, so events during a restart may be missed: %s", self._state, error.strerror
+                )
+            self._unsaved = True
         else:
-            self._saved = content
+            if self._unsaved:
+                log.info("%s is written again", self._state)
+            self._saved, self._unsaved = content, False
 
 
 def _condition(state: DatabaseState) -> str:
@@ -235,3 +274,8 @@ def _changed(before: Plan, after: Plan) -> frozenset[str]:
     return frozenset(
         query.name for query in after.queries if known.get(query.name) != (query, after.sources[query.source])
     )
+
+
+async def _compressed(text: asyncio.Task[bytes]) -> bytes:
+    # Level 9 takes twenty times as long for a fifth less.
+    return await asyncio.to_thread(gzip_.compress, await asyncio.shield(text), compresslevel=1, mtime=0)

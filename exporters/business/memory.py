@@ -65,7 +65,7 @@ class Memory:
         """The seconds that a query of events looks back now: ``within_seconds``, widened by gaps that still count."""
         within = query.within_seconds or 0
         known = self.of(query)
-        since = [gap.since for gap in known.gaps if gap.until > now]
+        since = [gap.since for gap in known.gaps if _counts(gap, now, within)]
         if gap := self._gap(query, known, now):
             since.append(gap.since)
         return max([within, *(now - start for start in since)])
@@ -76,8 +76,10 @@ class Memory:
         self._remember_gap(query, known, now)
         known.seen, known.last_success = now, here
 
-    def seen_elsewhere(self, queries: Iterable[Query], now: float, *, after_outage: bool = False) -> None:
-        """Another replica reads these queries; what it saw last is at most one interval old.
+    def seen_elsewhere(
+        self, queries: Iterable[Query], now: float, active: float, *, after_outage: bool = False
+    ) -> None:
+        """Another replica reads these queries, and was last ``active`` at that time of the database's clock.
 
         ``after_outage``: the database was down until now, for that replica too, so it has the same gap.
         """
@@ -85,7 +87,7 @@ class Memory:
             known = self.of(query)
             if after_outage:
                 self._remember_gap(query, known, now)
-            known.seen = max(known.seen or 0, now - self.interval_seconds)
+            known.seen = max(min(known.seen or 0, now), min(active, now))
 
     def noticed(self, query: Query, irregularities: Iterable[Irregularity]) -> None:
         """Count what was odd."""
@@ -103,11 +105,11 @@ class Memory:
             return values, ()
         found: dict[str, Mapping[Labels, float | Histogram]] = dict(values)
         fell = []
-        progress = {}
+        progress = {name: states for name, states in known.counters.items() if name in counters}
         for name in sorted(counters & values.keys()):
             before = known.counters.get(name, {})
             after = {labels: _further(before.get(labels), value) for labels, value in values[name].items()}
-            progress[name] = after
+            progress[name] = _latest({**{key: before[key] for key in before if key not in after}, **after}, query)
             found[name] = {labels: state.value + state.lost for labels, state in after.items()}
             if lower := sum(state.lost > before[labels].lost for labels, state in after.items() if labels in before):
                 fell.append(Irregularity("counter_fell", f"series {name}: {lower} of {len(after)}"))
@@ -115,7 +117,7 @@ class Memory:
         return found, tuple(fell)
 
     def _remember_gap(self, query: Query, known: Remembered, now: float) -> None:
-        known.gaps = [gap for gap in known.gaps if gap.until > now]
+        known.gaps = [gap for gap in known.gaps if _counts(gap, now, query.within_seconds or 0)]
         if gap := self._gap(query, known, now):
             known.gaps.append(gap)
 
@@ -150,6 +152,8 @@ class Memory:
         Raises:
             ValueError: it is not what ``dump`` writes.
         """
+        if not text:
+            return
         try:
             value = orjson.loads(text)
             if value["version"] != _VERSION:
@@ -175,6 +179,17 @@ def save(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _counts(gap: Gap, now: float, within: float) -> bool:
+    """Whether a gap still counts; one that ends later than any can was made while the database's clock was wrong."""
+    return now < gap.until <= now + within
+
+
+def _latest(states: dict[Labels, Progress], query: Query) -> dict[Labels, Progress]:
+    """The latest of them: one that is absent for a while goes on from where it was, but not without end."""
+    excess = len(states) - 2 * query.row_limit
+    return dict(list(states.items())[excess:]) if excess > 0 else states
 
 
 def _further(before: Progress | None, value: "float | Histogram") -> Progress:

@@ -152,8 +152,10 @@ class Plan(_Strict):
     def _contradictions(self) -> Iterator[tuple[Where, str]]:
         names: set[str] = set()
         types: dict[str, str] = {}
+        givers: dict[str, list[Query]] = {}
         for index, query in enumerate(self.queries):
-            if query.name in names:
+            twice = query.name in names
+            if twice:
                 yield ("queries", index, "name"), f"another query is called {query.name} already"
             names.add(query.name)
             if query.source not in self.sources:
@@ -163,6 +165,13 @@ class Plan(_Strict):
                 if types.setdefault(series.name, series.type) != series.type:
                     where = ("queries", index, "series", place, "type")
                     yield where, f"{series.name} is a {types[series.name]} elsewhere, and has one type everywhere"
+                    continue
+                before = givers.setdefault(series.name, [])
+                # Forms of a query for different servers give the same series, one at a time.
+                if not twice and any(giver is query or giver.when is None or query.when is None for giver in before):
+                    where = ("queries", index, "series", place, "name")
+                    yield where, f"{series.name} is given by query {before[0].name} already"
+                before.append(query)
 
     @property
     def domains(self) -> tuple[str, ...]:

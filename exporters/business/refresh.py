@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -28,18 +28,22 @@ _UNDO = "ROLLBACK TO SAVEPOINT turn; RELEASE SAVEPOINT turn"
 _LONGEST_LOCK_SECONDS = 1.0
 # How long the server may take to end a statement whose time is over, before the client cancels it.
 _GRACE_SECONDS = 1.0
+# The parts of what is left that one query may take while others wait; and how much longer than last time it may take.
+_LARGEST_SHARE = 0.9
+_MARGIN = 1.5
 _QUERY_CANCELED = "57014"
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What became of one query; ``values`` is None where it failed."""
+    """What became of one query; ``values`` is None where it failed, ``limit_seconds`` is the time that it was given."""
 
     query: Query
     values: Values | None
     duration_seconds: float
     irregularities: tuple[Irregularity, ...]
+    limit_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,14 @@ class Refreshed:
     turns: tuple[Turn, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What a query took last, infinite if its time ran out; ``tried_at``: when it last had a good part of the time."""
+
+    duration_seconds: float = 0.0
+    tried_at: float = 0.0
+
+
 class Lost(Exception):
     """The session broke; the text says why, without secrets."""
 
@@ -57,21 +69,22 @@ class Lost(Exception):
 async def refresh(
     connection: Connection,
     queries: Iterable[Query],
-    durations: Mapping[str, float],
+    paces: Mapping[str, Pace],
     window: Callable[[Query, float], float],
     budget_seconds: float,
     dsn: str,
 ) -> Refreshed:
     """Ask every query its turn, the quick ones first.
 
-    ``durations`` are the seconds that each took last, infinite for one that ran out of time; ``window`` gives the
-    seconds that a query of events looks back from the database's now. ``dsn`` is only there to be kept out of messages.
+    Those whose time ran out last time come last, the one first that has waited longest for a good part of it.
+    ``window`` gives the seconds that a query of events looks back from the database's now. ``dsn`` is only there to be
+    kept out of messages.
 
     Raises:
         Lost: the session broke before a query had its turn; after a break in the middle the rest is ``unreachable``.
     """
     deadline = time.monotonic() + budget_seconds
-    order = sorted(queries, key=lambda query: (durations.get(query.name, 0.0), query.name))
+    order = sorted(queries, key=lambda query: _place(paces.get(query.name, Pace()), query.name))
     try:
         now = await _begin(connection, budget_seconds)
     except (psycopg.Error, TimeoutError) as error:
@@ -82,13 +95,15 @@ async def refresh(
         if broken is not None:
             turns.append(_failed(query, "unreachable", broken, 0.0))
             continue
-        limit = _limit(deadline - time.monotonic(), order[index:], durations)
+        last = index == len(order) - 1
+        limit = _limit(deadline - time.monotonic(), paces.get(query.name, Pace()), last=last)
         if limit <= 0:
             turns.append(_failed(query, "timeout", "no time was left of the refresh's budget", 0.0))
             continue
         started = time.monotonic()
         try:
-            turns.append(await _turn(connection, query, limit, window(query, now), dsn))
+            turn = await _turn(connection, query, limit, window(query, now), dsn)
+            turns.append(replace(turn, limit_seconds=limit))
         except (psycopg.Error, TimeoutError) as error:
             broken = _reason(error, dsn)
             late = isinstance(error, TimeoutError)
@@ -100,17 +115,22 @@ async def refresh(
     return Refreshed(now, tuple(turns))
 
 
-def _limit(left: float, order: list[Query], durations: Mapping[str, float]) -> float:
-    """The seconds that the first of these queries may take.
+def _place(pace: Pace, name: str) -> tuple[float, float, str]:
+    late = pace.duration_seconds == float("inf")
+    return pace.duration_seconds, pace.tried_at if late else 0.0, name
 
-    Half of what is left, so that one that hangs leaves something to those behind it; those that ran out of time before
-    come last and share what there is.
+
+def _limit(left: float, pace: Pace, *, last: bool) -> float:
+    """The seconds that a query may take of those that are left, so that one that hangs leaves something to the others.
+
+    Half of them; more for one that is known to need more; most for one whose time ran out: who has waited longest for
+    that comes first of those, so that in one of their refreshes each has enough, if there is enough.
     """
-    if len(order) == 1:
+    if last:
         return left
-    if durations.get(order[0].name) == float("inf"):
-        return left / len(order)
-    return left / 2
+    if pace.duration_seconds == float("inf"):
+        return left * _LARGEST_SHARE
+    return max(left / 2, min(left * _LARGEST_SHARE, pace.duration_seconds * _MARGIN))
 
 
 async def _begin(connection: Connection, budget_seconds: float) -> float:

@@ -309,7 +309,8 @@ def test_the_exporter_says_nothing_of_itself_under_a_name_that_a_metric_may_have
     ],
 )  # fmt: skip
 def test_the_exporter_refuses(synthetic: Plan, path: tuple[str | int, ...], wrong: Any, tmp_path: Path) -> None:
-    other = replace(QUERY, name="shop/others")
+    series = tuple(replace(series, name=f"{series.name}_other") for series in QUERY.series)
+    other = replace(QUERY, name="shop/others", series=series)
     value = ryaml.loads(emitted(with_queries(synthetic, QUERY, other)).content.decode())
     holder = value
     for key in path[:-1]:

@@ -8,6 +8,7 @@ from exporters.business import memory as remembering
 from exporters.business.irregularities import Irregularity
 from exporters.business.memory import Memory
 from exporters.business.plan import Query, Series
+from exporters.business.snapshot import Values
 
 HOUR = 3600.0
 EVENTS = Query(
@@ -72,15 +73,22 @@ def test_a_clock_that_goes_back_is_no_gap() -> None:
 
 def test_what_another_replica_sees_is_no_gap() -> None:
     known = memory(1_000_000)
-    known.seen_elsewhere([EVENTS], 1_000_600)
+    known.seen_elsewhere([EVENTS], 1_000_600, 1_000_590)
     assert known.window(EVENTS, 1_000_610) == HOUR
-    assert known.window(EVENTS, 1_000_700) == HOUR + 100 + 15
+    assert known.window(EVENTS, 1_000_700) == HOUR + 100 + 10
+
+
+def test_who_holds_the_lock_and_reads_nothing_leaves_a_gap() -> None:
+    known = memory(1_000_000)
+    for now in range(1_000_015, 1_000_600, 15):
+        known.seen_elsewhere([EVENTS], now, 1_000_005)
+    assert known.window(EVENTS, 1_000_600) == HOUR + 595
 
 
 def test_an_outage_that_another_replica_had_too_is_a_gap() -> None:
     known = memory(1_000_000)
-    known.seen_elsewhere([EVENTS], 1_000_600, after_outage=True)
-    known.seen_elsewhere([EVENTS], 1_000_615)
+    known.seen_elsewhere([EVENTS], 1_000_600, 1_000_599, after_outage=True)
+    known.seen_elsewhere([EVENTS], 1_000_615, 1_000_614)
     assert known.window(EVENTS, 1_000_620) == HOUR + 620
 
 
@@ -110,11 +118,27 @@ def test_a_counter_of_statistics_resets_as_it_does_in_the_database() -> None:
     assert fell(known, 5.0, resets=True) == (5.0, ())
 
 
-def test_a_counter_that_vanished_begins_anew() -> None:
+@pytest.mark.parametrize("absent", [{"shop_orders_total": {}}, {}])
+def test_a_counter_that_was_absent_goes_on(absent: Values) -> None:
     known = memory()
     fell(known, 1000.0)
-    assert known.steady(TOTAL, {"shop_orders_total": {}}) == ({"shop_orders_total": {}}, ())
-    assert fell(known, 3.0) == (3.0, ())
+    assert known.steady(TOTAL, absent) == (absent, ())
+    lower = Irregularity("counter_fell", "series shop_orders_total: 1 of 1")
+    assert fell(known, 980.0) == (1000.0, (lower,))
+
+
+def test_absent_counters_are_not_remembered_without_end() -> None:
+    known, query = memory(), TOTAL.model_copy(update={"row_limit": 2})
+    for number in range(9):
+        known.steady(query, {"shop_orders_total": {(f"shop {number}",): 5.0}})
+    assert list(known.of(query).counters["shop_orders_total"]) == [(f"shop {number}",) for number in range(5, 9)]
+
+
+def test_a_clock_that_was_wrong_once_widens_nothing_for_ever() -> None:
+    known = memory(1_000_000)
+    known.succeeded(EVENTS, 33_000_000, 1_000_015)
+    known.succeeded(EVENTS, 1_000_030, 1_000_030)
+    assert known.window(EVENTS, 1_000_045) == HOUR
 
 
 def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
@@ -138,7 +162,7 @@ def test_what_needs_no_memory_is_not_written() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"{", b"[]", b"1", b'{"version": 2, "queries": {}}', b'{"version": 1}',
+    [b"{", b"[]", b"1", b'{"version": 2, "queries": {}}', b'{"version": 1}',
      b'{"version": 1, "queries": {"a": {}}}',
      b'{"version": 1, "queries": {"a": {"seen": "x", "gaps": [], "counters": {}}}}',
      b'{"version": 1, "queries": {"a": {"seen": 1, "gaps": [[1]], "counters": {}}}}', b"\xff",

@@ -103,7 +103,11 @@ def test_a_byte_order_mark_and_carriage_returns_are_no_part_of_it(tmp_path: Path
 
 
 def test_variants_of_one_series_for_other_servers_are_no_contradiction(tmp_path: Path) -> None:
-    assert len(loaded(tmp_path, PLAN + QUERY.replace("orders/open", "orders/old")).queries) == 2
+    old, new = (
+        query.replace("  sql:", f"  when: SELECT {sign} 140000\n  sql:")
+        for query, sign in ((QUERY.replace("orders/open", "orders/old"), "13 <"), (QUERY, "15 >="))
+    )
+    assert len(loaded(tmp_path, PLAN.replace(QUERY, "") + old + new).queries) == 2
 
 
 # --- what is refused ---
@@ -305,6 +309,22 @@ business.yml:10:3: error[plan]: queries[0].source: no source is called "werehous
 business.yml:26:5: error[plan]: queries[1].series[0].type: shop_orders_open is a gauge elsewhere, and has one type\
  everywhere
  26 |     type: counter
+    |     ^
+""",
+    ),
+    "one series of two queries": (
+        PLAN + QUERY.replace("orders/open", "orders/old"),
+        """\
+business.yml:24:5: error[plan]: queries[1].series[0].name: shop_orders_open is given by query orders/open already
+ 24 |   - name: shop_orders_open
+    |     ^
+""",
+    ),
+    "one series twice in a query": (
+        PLAN + QUERY[QUERY.index("  - name") :],
+        """\
+business.yml:19:5: error[plan]: queries[0].series[1].name: shop_orders_open is given by query orders/open already
+ 19 |   - name: shop_orders_open
     |     ^
 """,
     ),
