@@ -234,8 +234,10 @@ def test_families_and_samples_have_one_order() -> None:
 
 def test_what_two_queries_give_is_one_family() -> None:
     older = KNOWN_LABELLED.model_copy(update={"help": "The older way."})
-    first = state(query(KNOWN_LABELLED, name="shop/new"), {"shop_known": {("a",): 1.0}})
-    second = state(query(older, name="shop/old"), {"shop_known": {("a",): 9.0, ("b",): 2.0}})
+    new = query(KNOWN_LABELLED, name="shop/new").model_copy(update={"when": "SELECT true"})
+    old = query(older, name="shop/old").model_copy(update={"when": "SELECT false"})
+    first = state(new, {"shop_known": {("a",): 1.0}})
+    second = state(old, {"shop_known": {("a",): 9.0, ("b",): 2.0}})
     for format_ in FORMATS:
         shown = snapshot(first, second)
         assert samples(shown, format_, "shop_known") == {("shop_known", "a"): 1.0, ("shop_known", "b"): 2.0}
