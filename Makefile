@@ -14,7 +14,7 @@ help: ## list the targets
 generate: .venv/generate ## compile domains/ into output/
 	.venv/bin/tocsin generate
 
-test: .venv/development ## run the tests, against the real Prometheus, Alertmanager and PostgreSQL
+test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL and nginx
 	@.ci/setup programs
 	.venv/bin/python -m pytest -q -n 2
 

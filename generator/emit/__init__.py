@@ -8,6 +8,7 @@ from generator.emit import (
     exporter_plan,
     prometheus,
     provisioning,
+    proxy,
     rule_tests,
     rules,
     runbooks,
@@ -24,6 +25,7 @@ EMITTERS: tuple[Emitter, ...] = (
     alertmanager.emit,
     dashboards.emit,
     provisioning.emit,
+    proxy.emit,
     exporter_plan.emit,
     runbooks.emit,
 )

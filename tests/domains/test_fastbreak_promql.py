@@ -50,7 +50,7 @@ def services() -> list[Service]:
     """Two instrumented services, the database's exporter, a host and Alertmanager."""
     api = Service("fastbreak-services", "api:3000")
     collector = Service("fastbreak-services", "collector:3000")
-    database = Service("fastbreak-database", "postgres-exporter:9187")
+    database = Service("fastbreak-database", "postgres-exporter:9188")
     host = Service("fastbreak-host", "host-metrics:9464")
 
     # 90 + 10 requests a second to /moments, 1 of them failing, 100 to /users from the other service.
