@@ -29,7 +29,6 @@ from exporters.business.web.server import serve as serve_pages
 # Plans that come along, by the word that stands for their file.
 SHIPPED = {"postgres": Path(__file__).parent / "postgres" / "plan.yml"}
 _LONGEST_NAME = 100
-_FILE_NAME = re.compile(r"[A-Za-z0-9_@.-]+", re.ASCII)
 _NOT_IN_FILE_NAMES = re.compile(r"[^A-Za-z0-9_@.-]", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -204,9 +203,9 @@ def _state_name(plan: Plan, domains: str | None, group: str) -> str:
     name = plan.platform if domains is None else "-".join([plan.platform, *plan.domains])
     if group:
         name += f"@{group}"
-    if len(name) > _LONGEST_NAME or not _FILE_NAME.fullmatch(name):
-        name = _NOT_IN_FILE_NAMES.sub("_", name)
-        name = f"{name[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    plain = _NOT_IN_FILE_NAMES.sub("_", name)
+    if len(name) > _LONGEST_NAME or plain != name:
+        return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
     return f"{name}.json"
 
 

@@ -121,8 +121,10 @@ async def connect(dsn: str, *, timeout_seconds: float, lease_seconds: float) -> 
     return connection
 
 
-def described(error: psycopg.Error, dsn: str) -> str:
+def described(error: psycopg.Error | TimeoutError, dsn: str) -> str:
     """An error of libpq or PostgreSQL in one line, without any part of the connection string or value of a row."""
+    if isinstance(error, TimeoutError):
+        return "the server did not answer in time"
     if error.sqlstate and error.sqlstate[:2] not in _ABOUT_NAMES:
         return f"{type(error).__name__} (SQLSTATE {error.sqlstate})"
     text = (error.diag.message_primary or str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,9 +11,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import LiteralString, get_args
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from exporters.business import refresh as refreshing
 from exporters.business.connection import Connection, Unreachable, connect, described
@@ -242,8 +243,7 @@ class Database:
                 log.info("source %s: reached again", self.name)
                 self._trouble = None
         self.generation += 1
-        lease = self._lease
-        self._idle = asyncio.get_running_loop().call_later(lease, self._leave)
+        self._idle = asyncio.get_running_loop().call_later(self._lease, self._leave)
 
     async def _read(self, due: list[Query], budget: float, started: float) -> refreshing.Refreshed | None:
         """One refresh, None where another replica reads; a session that broke while it lay idle is replaced at once.
@@ -289,16 +289,10 @@ class Database:
     async def _leads(self, session: _Session, left: float) -> bool:
         if session.key == self._key:
             return True
-        try:
-            async with asyncio.timeout(max(left, 0.1)):
-                cursor = await session.connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", [self._key])
-                row = await cursor.fetchone()
-        except (psycopg.Error, TimeoutError) as error:
-            raise refreshing.Lost(self._reason(error, session)) from None
-        if row is not None and row[0]:
+        (held,) = await self._of_lock(session, "SELECT pg_catalog.pg_try_advisory_lock(%s)", left)
+        if held:
             session.key = self._key
-            return True
-        return False
+        return bool(held)
 
     async def _reader(self, session: _Session, left: float) -> tuple[float, float]:
         """The database's time now, and when the session that holds the lock was last active.
@@ -306,19 +300,23 @@ class Database:
         A session that is frozen, or that nobody scrapes, holds the lock and sees nothing. Where the server does not
         show another role's sessions, it was last active before its lease.
         """
+        now, active = await self._of_lock(session, _READER, left)
+        return now, now - self._lease if active is None else active
+
+    async def _of_lock(self, session: _Session, sql: LiteralString, left: float) -> TupleRow:
+        """The one row of a SELECT about the lock.
+
+        Raises:
+            refreshing.Lost: the session broke, or did not answer in the time left.
+        """
         try:
             async with asyncio.timeout(max(left, 0.1)):
-                cursor = await session.connection.execute(_READER, [self._key])
+                cursor = await session.connection.execute(sql, [self._key])
                 row = await cursor.fetchone()
         except (psycopg.Error, TimeoutError) as error:
-            raise refreshing.Lost(self._reason(error, session)) from None
+            raise refreshing.Lost(described(error, session.dsn)) from None
         assert row is not None  # a SELECT without FROM has one row
-        now = float(row[0])
-        return now, now - self._lease if row[1] is None else float(row[1])
-
-    @staticmethod
-    def _reason(error: psycopg.Error | TimeoutError, session: _Session) -> str:
-        return described(error, session.dsn) if isinstance(error, psycopg.Error) else "it did not answer in time"
+        return row
 
     def _due(self, now: float) -> list[Query]:
         """The queries whose last good values are older than they may be."""

@@ -23,31 +23,17 @@ def find(text: str, path: Sequence[str | int]) -> Place | None:
 
 def finder(text: str) -> Callable[[Sequence[str | int]], Place | None]:
     """``find`` for many paths of one text, which is read once."""
-    try:
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
-        root = None
-    return lambda path: _place(root, path)
+    root = _root(text)
+    return lambda path: _from_one(_walk(root, path)[0]) if root else None
 
 
 def lines(text: str, path: Sequence[str | int]) -> tuple[int, int] | None:
     """The first and the last line, from 1, of the entry at exactly this path of keys and indices, if there is one."""
-    try:
-        node = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+    root = _root(text)
+    if root is None or not path:
         return None
-    start = None
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            start, node = next(
-                ((key.start_mark, value) for key, value in node.value if key.value == str(part)), (None, None)
-            )
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            start = node.start_mark
-        else:
-            return None
-    if node is None or start is None:
+    start, node, is_whole = _walk(root, path)
+    if not is_whole:
         return None
     end = node.end_mark
     last = text.splitlines()[end.line : end.line + 1]
@@ -88,22 +74,29 @@ def _is_too_deep(text: str) -> bool:
     return False
 
 
-def _place(root: yaml.Node | None, path: Sequence[str | int]) -> Place | None:
-    if root is None:
+def _root(text: str) -> yaml.Node | None:
+    try:
+        root: yaml.Node | None = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
         return None
+    return root
+
+
+def _walk(root: yaml.Node, path: Sequence[str | int]) -> tuple[yaml.Mark, yaml.Node, bool]:
+    """Where the entry begins that a path leads to, what it is, and whether the path was followed to its end."""
     node, mark = root, root.start_mark
     for part in path:
         if isinstance(node, yaml.MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
             if found is None:
-                break
+                return mark, node, False
             mark, node = found[0].start_mark, found[1]
         elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
             node = node.value[part]
             mark = node.start_mark
         else:
-            break
-    return _from_one(mark)
+            return mark, node, False
+    return mark, node, True
 
 
 def _from_one(mark: yaml.Mark) -> Place:

@@ -8,7 +8,6 @@ does not answer at all, the client cancels.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -20,7 +19,6 @@ from exporters.business.irregularities import Irregularity, Kind, Refused
 from exporters.business.plan import Query
 from exporters.business.snapshot import Values
 
-_BEGIN = b"BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Also after a success: what a transaction that only reads lets pass (lo_create before PostgreSQL 16, set_config) is
 # undone, and the tables are free for others.
 _UNDO = "ROLLBACK TO SAVEPOINT turn; RELEASE SAVEPOINT turn"
@@ -88,15 +86,15 @@ async def refresh(
     try:
         now = await _begin(connection, budget_seconds)
     except (psycopg.Error, TimeoutError) as error:
-        raise Lost(_reason(error, dsn)) from None
+        raise Lost(described(error, dsn)) from None
     turns: list[Turn] = []
     broken: str | None = None
     for index, query in enumerate(order):
         if broken is not None:
             turns.append(_failed(query, "unreachable", broken, 0.0))
             continue
-        last = index == len(order) - 1
-        limit = _limit(deadline - time.monotonic(), paces.get(query.name, Pace()), last=last)
+        left, pace = deadline - time.monotonic(), paces.get(query.name, Pace())
+        limit = _limit(left, pace, last=index == len(order) - 1)
         if limit <= 0:
             turns.append(_failed(query, "timeout", "no time was left of the refresh's budget", 0.0))
             continue
@@ -105,7 +103,7 @@ async def refresh(
             turn = await _turn(connection, query, limit, window(query, now), dsn)
             turns.append(replace(turn, limit_seconds=limit))
         except (psycopg.Error, TimeoutError) as error:
-            broken = _reason(error, dsn)
+            broken = described(error, dsn)
             late = isinstance(error, TimeoutError)
             turns.append(_failed(query, "timeout" if late else "unreachable", broken, time.monotonic() - started))
     if broken is None:
@@ -135,7 +133,7 @@ def _limit(left: float, pace: Pace, *, last: bool) -> float:
 
 async def _begin(connection: Connection, budget_seconds: float) -> float:
     async with asyncio.timeout(budget_seconds):
-        await connection.execute(_BEGIN)
+        await statements.run(connection, statements.BEGIN)
         cursor = await connection.execute(b"SELECT extract(epoch FROM pg_catalog.now())::float8")
         row = await cursor.fetchone()
     assert row is not None  # a SELECT without FROM has one row
@@ -212,10 +210,3 @@ def _kind(error: psycopg.Error, spent: float, limit: float) -> Kind:
 
 def _failed(query: Query, kind: Kind, detail: str, seconds: float) -> Turn:
     return Turn(query, None, seconds, (Irregularity(kind, detail),))
-
-
-def _reason(error: psycopg.Error | TimeoutError, dsn: str) -> str:
-    if isinstance(error, psycopg.Error):
-        with suppress(Exception):
-            return described(error, dsn)
-    return "the server did not answer in time"

@@ -13,6 +13,8 @@ from exporters.business.answer import Answer, Column
 from exporters.business.connection import Connection
 from exporters.business.plan import Query
 
+# All that one transaction reads is of one moment, and it only reads.
+BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What stands before a query's own text in the statement that asks it.
 BEFORE = "SELECT * FROM (\n"
 # The type of ``$1``, a number of seconds.

@@ -30,7 +30,6 @@ _LONGEST_LOCK_SECONDS = 5.0
 # What the client adds to the server's own timeouts before it takes the server for dead.
 _GRACE_SECONDS = 5.0
 _STATEMENTS = 6
-_BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _EXPLAIN = "EXPLAIN (FORMAT JSON) "
 # Of all that PostgreSQL prepares, a cursor takes only a SELECT, and an insensitive one none that locks.
 _CURSOR = "DECLARE answer INSENSITIVE CURSOR FOR "
@@ -208,7 +207,7 @@ async def _transaction(turn: Turn) -> AsyncIterator[None]:
     """
     limits = turn.limits
     statement, lock = (max(1, round(each * 1000)) for each in (limits.timeout_seconds, limits.lock_seconds))
-    begin = f"{_BEGIN}; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
+    begin = f"{statements.BEGIN}; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}"
     try:
         async with asyncio.timeout(_STATEMENTS * limits.timeout_seconds + _GRACE_SECONDS):
             await turn.connection.execute(begin.encode())
