@@ -151,6 +151,9 @@ def _in_list(label: str, value: str) -> str:
 def _time_interval(cadence: Cadence) -> Block:
     """From the time of day on, a group interval and a minute long: one tick falls into it for certain."""
     assert cadence.at is not None  # asked for slots alone
+    if cadence.is_open:
+        whole_day = {"times": [{"start_time": _time_of_day(0), "end_time": _time_of_day(_DAY_MINUTES)}]}
+        return {"name": cadence.name, "time_intervals": [whole_day]}
     start = int(cadence.at[:2]) * 60 + int(cadence.at[3:])
     length = min(-(-cadence.group_interval // _MINUTE) + 1, _DAY_MINUTES)
     end = start + length

@@ -182,7 +182,7 @@ def _told(alert: Alert, cadence: Cadence) -> Iterator[Told]:
 
 
 def _cadence(cadence: Cadence) -> str:
-    if cadence.at is not None:
+    if cadence.at is not None and not cadence.is_open:
         day = f"on {cadence.day.capitalize()}" if cadence.day else "every day"
         return f"{day} at {cadence.at} {cadence.timezone}"
     wait = f"within {durations.text(cadence.group_wait)}" if cadence.group_wait else "at once"

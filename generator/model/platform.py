@@ -196,9 +196,13 @@ class Links(Model):
 
 
 class Durations(Model):
-    """In an environment only: scales ``for``, ``within``, cadences and response times, nothing else."""
+    """In an environment only: scales ``for``, ``within``, cadences and response times, nothing else.
+
+    ``slots``: ``always`` lets daily and weekly messages go out at any time, once in a day or week as scaled.
+    """
 
     scale: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+    slots: Literal["in_time", "always"] = "in_time"
 
 
 class Platform(Model):

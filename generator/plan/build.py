@@ -42,8 +42,9 @@ def plan(files: Files) -> Plan:
     scale = platform.durations.scale
     found = resolve(files)
     metrics = {key: metric for file in files.domains for key, metric in _metrics(platform, file, found)}
+    slots_are_open = platform.durations.slots == "always"
     cadences = {
-        name: cadence(name, written, platform.timezone, scale)
+        name: cadence(name, written, platform.timezone, scale, slots_are_open=slots_are_open)
         for name, written in sorted(platform.notifications.items())
     }
     links = Links(**{name: value.rstrip("/") for name, value in platform.links.model_dump().items()})

@@ -13,6 +13,8 @@ from generator.plan.types import Cadence
 SECOND = 1000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+WEEK = 7 * DAY
 RETENTION = 120 * HOUR
 
 # At once: a breath in which the instances of one alert gather, then news every minute and a reminder every four hours.
@@ -32,19 +34,27 @@ def repeat_interval(repeat: int, group_interval: int) -> int:
     return max(1, min(count * group_interval - group_interval // 2, RETENTION // 2 if count == 1 else RETENTION))
 
 
-def cadence(name: str, written: WrittenCadence, timezone: str, scale: float) -> Cadence:
-    """A cadence, its durations scaled; a slot stays at its time of day, and only its group interval is scaled."""
+def cadence(
+    name: str, written: WrittenCadence, timezone: str, scale: float, *, slots_are_open: bool = False
+) -> Cadence:
+    """A cadence, its durations scaled; a slot stays at its time of day, and only its group interval is scaled.
+
+    With ``slots_are_open`` a slot speaks at any time, and repeats after a day or a week as scaled.
+    """
+    is_open = slots_are_open and written.at is not None
     every = _duration(written.every)
     if written.at is not None:
-        wait, interval, repeat = GROUP_WAIT, SLOT_GROUP_INTERVAL, SLOT_REPEAT
+        period = DAY if written.day is None else WEEK
+        wait, interval, repeat = GROUP_WAIT, SLOT_GROUP_INTERVAL, period if is_open else SLOT_REPEAT
     elif every is not None:
         wait, interval, repeat = GROUP_WAIT, every, every
     else:
         wait, interval, repeat = AT_ONCE_GROUP_WAIT, AT_ONCE_GROUP_INTERVAL, AT_ONCE_REPEAT
     wait = _scaled(_or(_duration(written.group_wait), wait), scale)
     interval = max(1, _scaled(_or(_duration(written.group_interval), interval), scale))
-    repeat = _scaled(_or(_duration(written.repeat), repeat), scale if written.at is None else 1.0)
-    return Cadence(name, wait, interval, repeat_interval(repeat, interval), written.at, written.day, timezone)
+    repeat = _scaled(_or(_duration(written.repeat), repeat), scale if written.at is None or is_open else 1.0)
+    repeat = repeat_interval(repeat, interval)
+    return Cadence(name, wait, interval, repeat, written.at, written.day, timezone, is_open)
 
 
 def _duration(text: str | None) -> int | None:

@@ -93,7 +93,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
-    """When messages go out. ``at`` is HH:MM in ``timezone``; ``day`` a weekday's name; both None: at any time."""
+    """When messages go out. ``at`` is HH:MM in ``timezone``; ``day`` a weekday's name; both None: at any time.
+
+    ``is_open``: a slot that does not wait for its time of day (an environment's ``slots: always``).
+    """
 
     name: str
     group_wait: int
@@ -102,6 +105,7 @@ class Cadence:
     at: str | None
     day: str | None
     timezone: str
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

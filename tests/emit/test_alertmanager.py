@@ -214,6 +214,13 @@ def test_a_slot_is_a_group_interval_and_a_minute_long() -> None:
     assert interval("09:00", scale=0.01) == [span("09:00", "09:02")]
 
 
+def test_an_open_slot_speaks_at_any_time_on_any_day() -> None:
+    slot = model.Cadence(at="09:00", day="monday")
+    planned = replace(PLAN, cadences=(cadence("slot", slot, "Europe/Stockholm", 0.01, slots_are_open=True),))
+    (found,) = configuration(planned)["time_intervals"]
+    assert found["time_intervals"] == [{"times": [{"start_time": "00:00", "end_time": "24:00"}]}]
+
+
 def test_a_secret_webhook_address_needs_alertmanager_0_26() -> None:
     secret = Channel("hook", Webhook(None, "/run/secrets/hook-url", None))
     plan = replace(PLAN, channels=(secret, *PLAN.channels[2:]), monitoring=replace(PLAN.monitoring, channels=("hook",)))

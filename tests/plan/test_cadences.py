@@ -44,6 +44,14 @@ def test_scale_shortens_what_is_no_time_of_day() -> None:
     assert 2 * MINUTE < daily.repeat_interval < 24 * HOUR
 
 
+def test_open_slots_repeat_after_a_day_or_a_week_as_scaled() -> None:
+    daily, weekly = (cadence("any", written, "UTC", 0.01, slots_are_open=True) for written in (DAILY, WEEKLY))
+    assert (daily.group_interval, daily.repeat_interval) == (3 * SECOND, 24 * HOUR // 100 - 1500)
+    assert (weekly.is_open, weekly.repeat_interval) == (True, 7 * 24 * HOUR // 100 - 1500)
+    # What has no time of day has no slot to open.
+    assert cadence("any", HOURLY, "UTC", 0.01, slots_are_open=True) == cadence("any", HOURLY, "UTC", 0.01)
+
+
 @given(st.integers(1, 4 * RETENTION), st.integers(1, 2 * RETENTION))
 def test_a_repeat_never_slips_and_is_never_forgotten(repeat: int, group_interval: int) -> None:
     emitted = repeat_interval(repeat, group_interval)
