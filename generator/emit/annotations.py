@@ -11,11 +11,14 @@ from generator.plan.types import Alert, Escalation, Held, JobHealth, Plan
 _HUMAN = {
     "seconds": "{{ %s | humanizeDuration }}",
     "ratio": "{{ %s | humanizePercentage }}",
-    "bytes": "{{ %s | humanize1024 }}B",
+    "bytes": "{{ %s | humanize }}B",
     "usd": '${{ %s | printf "%%.2f" }}',
-    "rps": "{{ %s | humanize }} requests/s",
-    "none": "{{ %s | humanize }}",
 }
+# humanize would show 0.93 as 930m, which people read as minutes.
+_PLAIN = (
+    '{{ if and (lt -1.0 (%(value)s)) (lt (%(value)s) 1.0) }}{{ %(value)s | printf "%%.3g" }}'
+    "{{ else }}{{ %(value)s | humanize }}{{ end }}"
+)
 
 
 def literal(text: str) -> str:
@@ -24,10 +27,18 @@ def literal(text: str) -> str:
     return f'{shown[:-1]}{{{{ "{{" }}}}' if shown.endswith("{") else shown  # else it would join what follows
 
 
-def human(value: str, unit: str) -> str:
-    """A template that shows ``value`` (an expression of templates) in its unit, as people read it."""
-    form = _HUMAN.get(unit)
-    return form % value if form else f"{_HUMAN['none'] % value} {literal(unit.replace('_', ' '))}"
+def human(value: str, unit: str, condition: str = "") -> str:
+    """A template that shows ``value`` (an expression of templates) in its unit, as people read it.
+
+    Bytes are counted as the condition counts them, in MB or in MiB, so that both can be compared.
+    """
+    if unit == "bytes" and "iB" in condition:
+        return f"{{{{ {value} | humanize1024 }}}}B"
+    if unit in _HUMAN:
+        return _HUMAN[unit] % value
+    if unit in ("none", "rps"):
+        return _PLAIN % {"value": value} + (" requests/s" if unit == "rps" else "")
+    return f"{{{{ {value} | humanize }}}} {literal(unit.replace('_', ' '))}"
 
 
 def annotations(plan: Plan, alert: Alert, escalation: Escalation | None = None) -> dict[str, str]:
@@ -80,7 +91,7 @@ def _value(plan: Plan, alert: Alert) -> str:
         if alert.worst is not None:
             shown += f", worst {_worst(alert)}"
     else:
-        shown = human("$value", alert.value_unit)
+        shown = human("$value", alert.value_unit, alert.text)
     if alert.no_data == "alert" and alert.reads:
         # What fires for want of data alone has no number, and NaN is not equal to itself.
         shown = f"{{{{ if eq $value $value }}}}{shown}{{{{ else }}}}unknown{{{{ end }}}}"
@@ -96,7 +107,7 @@ def _worst(alert: Alert) -> str:
         query = f"(printf {quoted(f'{name}{{{matchers}}}')} {arguments})"
     else:
         query = quoted(name)
-    value = human(". | first | value", alert.value_unit)
+    value = human(". | first | value", alert.value_unit, alert.text)
     return f"{{{{ with query {query} }}}}{value}{{{{ else }}}}unknown{{{{ end }}}}"
 
 

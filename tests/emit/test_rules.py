@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import promql_parser
@@ -13,11 +14,12 @@ import pytest
 import ryaml
 
 from generator import durations, naming
-from generator.emit import dashboards, rules, runbooks
-from generator.emit.annotations import literal
+from generator.emit import dashboards, rules, runbooks, yaml_text
+from generator.emit.annotations import human, literal
 from generator.plan.recordings import facts
 from generator.plan.types import Alert, Domain, JobHealth, Plan
 from tests.compiling import PLATFORMS, planned
+from tests.programs import program, run
 
 LABELS = ("platform", "domain", "subject", "source", "severity", "owner", "notification", "channels", "escalation")
 ANNOTATIONS = ("summary", "description", "value", "threshold", "runbook_url", "dashboard_url", "resolved")
@@ -289,3 +291,30 @@ def test_windows_of_guards_are_those_of_the_rates() -> None:
             for metric in domain.metrics:
                 if isinstance(metric.health, JobHealth) and metric.promql is not None:
                     assert metric.health.window == facts(metric.promql).window
+
+
+@pytest.mark.parametrize(
+    ("unit", "condition", "number", "shown"),
+    [
+        ("none", "fraud_score > 0.8", 0.93, "0.93"),
+        ("none", "balance < -0.5", -0.75, "-0.75"),
+        ("none", "score > 5", 12.5, "12.5"),
+        ("none", "score > 5", 12500, "12.5k"),
+        ("rps", "throughput < 100 rps", 0.5, "0.5 requests/s"),
+        ("rps", "throughput < 100 rps", 98.58, "98.58 requests/s"),
+        ("bytes", "memory >= 100MB", 100_000_000, "100MB"),
+        ("bytes", "memory >= 100 MiB", 104_857_600, "100MiB"),
+        ("orders", "open_orders > 3", 4, "4 orders"),
+    ],
+)
+def test_numbers_are_shown_as_people_read_them(
+    tmp_path: Path, unit: str, condition: str, number: float, shown: str
+) -> None:
+    """As Prometheus's own templates show them."""
+    annotations = {"value": human("$value", unit, condition)}
+    rule = {"alert": "Any", "expr": f"vector({number})", "annotations": annotations}
+    (tmp_path / "rules.yml").write_bytes(yaml_text.dump({"groups": [{"name": "any", "rules": [rule]}]}))
+    expected = {"alertname": "Any", "eval_time": "1m", "exp_alerts": [{"exp_annotations": {"value": shown}}]}
+    test = {"rule_files": ["rules.yml"], "tests": [{"alert_rule_test": [expected]}]}
+    (tmp_path / "test.yml").write_bytes(yaml_text.dump(test))
+    run(program("promtool"), "test", "rules", "test.yml", cwd=tmp_path)
