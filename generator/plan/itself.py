@@ -10,6 +10,9 @@ from generator.plan.alerts import dashboard_url, runbook_url
 from generator.plan.types import Alert, Domain, Escalation, Job, JobHealth, Links, Monitoring, Playbook, QueryHealth
 
 BLIND_AFTER = 120_000
+# Longer than the window that it looks back: for some five seconds after each start and reload Prometheus has not found
+# Alertmanager yet, and drops what it would send just then. That is sent again a minute later, and nobody's trouble.
+DROPPED_AFTER = 360_000
 NAMED_ALERTS = 50
 PROMETHEUS_JOB = "prometheus"
 ALERTMANAGER_JOB = "alertmanager"
@@ -61,10 +64,11 @@ class Watcher:
         source: str | None = None,
         severity: str | None = None,
         for_: int = BLIND_AFTER,
+        real_time: bool = False,
         notes: tuple[tuple[str, str], ...] = (),
         value: str = "failing",
     ) -> Alert:
-        """One alert of the monitoring itself."""
+        """One alert of the monitoring itself; ``real_time``: its ``for_`` is not scaled, as its window is not."""
         silent = severity is not None
         channels = () if silent else self.monitoring.channels
         severity = severity or self.monitoring.severity
@@ -97,7 +101,7 @@ class Watcher:
             channels=channels,
             subject=subject,
             source=source,
-            for_=people.scaled(for_, self.scale),
+            for_=for_ if real_time else people.scaled(for_, self.scale),
             keep_firing_for=0,
             no_data="ok",
             escalations=() if silent else self.escalations,
@@ -145,7 +149,7 @@ class Watcher:
         yield self.alert(
             "notifications_dropped",
             f'sum(increase(prometheus_notifications_dropped_total{{job="{PROMETHEUS_JOB}"}}[5m])) > 0',
-            steps="delivery",
+            steps="delivery", for_=DROPPED_AFTER, real_time=True,
             summary="Prometheus cannot hand alerts to Alertmanager.",
             description="Alerts were dropped on their way to Alertmanager.",
         )  # fmt: skip

@@ -15,7 +15,7 @@ import ryaml
 
 from generator import durations, naming
 from generator.emit import dashboards, rules, runbooks, yaml_text
-from generator.emit.annotations import human, literal
+from generator.emit.annotations import annotations, human, literal
 from generator.plan.recordings import facts
 from generator.plan.types import Alert, Domain, JobHealth, Plan
 from tests.compiling import PLATFORMS, planned
@@ -311,10 +311,34 @@ def test_numbers_are_shown_as_people_read_them(
     tmp_path: Path, unit: str, condition: str, number: float, shown: str
 ) -> None:
     """As Prometheus's own templates show them."""
-    annotations = {"value": human("$value", unit, condition)}
-    rule = {"alert": "Any", "expr": f"vector({number})", "annotations": annotations}
+    said = {"value": human("$value", unit, condition)}
+    rule = {"alert": "Any", "expr": f"vector({number})", "annotations": said}
     (tmp_path / "rules.yml").write_bytes(yaml_text.dump({"groups": [{"name": "any", "rules": [rule]}]}))
     expected = {"alertname": "Any", "eval_time": "1m", "exp_alerts": [{"exp_annotations": {"value": shown}}]}
     test = {"rule_files": ["rules.yml"], "tests": [{"alert_rule_test": [expected]}]}
     (tmp_path / "test.yml").write_bytes(yaml_text.dump(test))
+    run(program("promtool"), "test", "rules", "test.yml", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dropped", "fires"),
+    [
+        pytest.param("0x8 4x60", False, id="once, as at a reload"),
+        pytest.param("0x8 0+1x60", True, id="again and again"),
+    ],
+)
+def test_only_lasting_trouble_with_alertmanager_is_told(tmp_path: Path, dropped: str, fires: bool) -> None:
+    plan = planned(PLATFORMS["minimal"])
+    for artefact in rules.emit(plan):
+        (tmp_path / Path(artefact.path).name).write_bytes(artefact.content)
+    (alert,) = (one for domain in plan.domains for one in domain.alerts if one.alertname == "NotificationsDropped")
+    labels = dict(alert.labels)
+    series = [{"series": 'prometheus_notifications_dropped_total{job="prometheus"}', "values": dropped}]
+    alerts = [{"exp_labels": labels, "exp_annotations": annotations(plan, alert)}] if fires else []
+    wanted = [
+        *({"eval_time": time, "alertname": alert.alertname, "exp_alerts": []} for time in ("2m", "4m", "6m")),
+        *({"eval_time": time, "alertname": alert.alertname, "exp_alerts": alerts} for time in ("10m", "14m")),
+    ]
+    test = {"interval": "15s", "input_series": series, "alert_rule_test": wanted}
+    (tmp_path / "test.yml").write_bytes(yaml_text.dump({"rule_files": ["tocsin.yml"], "tests": [test]}))
     run(program("promtool"), "test", "rules", "test.yml", cwd=tmp_path)
