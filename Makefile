@@ -20,7 +20,7 @@ demo: .venv/demo generate ## run Fire22 and all that watches it, until Ctrl-C; I
 
 test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL, nginx and Chromium
 	@.ci/setup programs
-	.venv/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	.venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: .venv/development ## what CI checks without running: style, types, imports, output/ current
 	.venv/bin/ruff check --quiet

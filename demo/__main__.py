@@ -8,12 +8,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
 import click
+import psycopg
 import watchfiles
 
 from demo import postgres, reload
@@ -59,6 +60,9 @@ def main(incident: str | None, once: bool) -> None:
         sys.exit(_run(_plan(), incident, once))
     except DemoError as error:
         click.echo(f"demo: {error}", err=True)
+        sys.exit(1)
+    except psycopg.OperationalError as error:
+        click.echo(f"demo: PostgreSQL has gone: {error}", err=True)
         sys.exit(1)
     except Interrupted:
         click.echo("\nStopped; nothing is left behind.")
@@ -132,7 +136,8 @@ def _cluster(folder: Path) -> Iterator[postgres.Cluster]:
             cluster.start()
         yield cluster
     finally:
-        cluster.stop("immediate")
+        with suppress(RuntimeError):  # somebody may have ended it already
+            cluster.stop("immediate")
 
 
 def _wait_until_seen(fire22: Fire22) -> None:

@@ -125,7 +125,7 @@ ALERTS = (
                 "payment_status = failed AND amount > $1000"),
     _documented("collections/queue_backup", r"140 settlements", "> 100 settlements"),
     _documented("collections/processing_delay", r"1h \d+m \d+s", "> 45m"),
-    _documented("collections/high_error_rate", r"[3-4][\d.]*%", "> 1%"),
+    _documented("collections/high_error_rate", r"[2-4][\d.]*%", "> 1%"),
     _documented("distributions/payment_failure_high_value", r"1 row, worst \$80000\.00",
                 "payment_amount > $50000 AND status = failed"),
     _documented("distributions/revenue_discrepancy", r"\$15000\.00", "> $10,000"),
