@@ -1,29 +1,42 @@
 """The commands; the only module that reads arguments, prints and exits."""
 
+from __future__ import annotations
+
 import gc
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+from zoneinfo import ZoneInfo
 
 import click
 
-from generator import write
+from generator import emit, write
 from generator.checks import APART, CHECKS, Check
 from generator.checks.secrets import without_quotes
 from generator.diagnostics import Problem, Span, render, render_github, render_json
-from generator.emit import EMITTERS, Emitter
-from generator.emit.artefact import Artefact
-from generator.lint.dashboards import lint_artefact
-from generator.lint.dashboards.index import FOLDER, PlanIndex
 from generator.load import Files, load, load_all
 from generator.parallel import cores, forked
+from generator.plan import people
 from generator.plan.build import plan
-from generator.plan.types import Plan
+from generator.plan.types import Alert, Plan
+from generator.routing import picture, table
+from generator.routing.scope import files_of_alert, files_of_platform
+from generator.routing.steps import Question, answer
 
+# What a command needs alone is imported in it: emitters and what looks at dashboards take as long to start as all else.
+if TYPE_CHECKING:
+    from generator.emit import Emitter
+    from generator.emit.artefact import Artefact
+    from generator.explain import Selected
+
+_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 LARGE = 50  # domains from which on several processes are faster than one
 FINE, INPUT_WRONG, OUR_FAULT, INTERRUPTED, PIPE_CLOSED = 0, 1, 3, 130, 141
 
@@ -99,6 +112,168 @@ def check(domains: Path, format_: str) -> None:
                 f"{files.platform.model.platform}: {len(files.domains)} domains, {alerts} alerts{also}: no errors"
             )
     _report_none(format_)
+
+
+@tocsin.command()
+@click.argument("alert", metavar="PATH")
+@_Domains
+@click.option("--env", "environment", metavar="NAME", help="As it is in environments/NAME.yaml.")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", help="For people, or for editors."
+)
+def explain(alert: str, domains: Path, environment: str | None, format_: str) -> None:
+    """Show one alert whole: its words, its rule, its queries, who is told, what to do, what tests it.
+
+    PATH is platform/domain/alert, or domain/alert where one platform in DOMAINS has it.
+    """
+    from generator.explain import as_json, as_text, describe, likely
+
+    folders = _folders(domains)
+    found = _found_alert(likely(folders, alert, environment), alert, environment, format_)
+    if isinstance(found, Problem) and found.code == "unknown-alert" and environment is None:
+        found = _found_alert(folders, alert, environment, format_)  # a folder may be called otherwise than its platform
+    if isinstance(found, Problem):
+        _fail([found], format_, "nothing to explain")
+    explanation = describe(found.known.files, found.known.plan, found.alert.domain, found.alert.name)
+    click.echo(as_json(explanation) if format_ == "json" else as_text(explanation), nl=False)
+    _report_none(format_)
+
+
+def _found_alert(folders: Sequence[Path], alert: str, environment: str | None, format_: str) -> Selected | Problem:
+    """The alert of this name in any of these folders; ends with all that is wrong with them."""
+    from generator.explain import Known, select
+
+    platforms, problems = _checked([load(folder, environment) for folder in folders])
+    if problems:
+        _fail(problems, format_, "nothing to explain")
+    return select([Known(files, plan(files)) for files in platforms], alert)
+
+
+@tocsin.command()
+@click.argument("words", nargs=-1, required=True, metavar="[DOMAINS] ALERT|LABEL=VALUE…")
+@click.option("--at", metavar="TIME", help="When it fires: 2026-12-07T09:02, in the platform's time zone; else now.")
+@click.option("--silenced", is_flag=True, help="Somebody has taken it: a silence from its message holds.")
+@click.option("--also", metavar="ALERT", multiple=True, help="Another alert that fires at that time; may be repeated.")
+@click.option("--env", "environment", metavar="NAME", help="As it is in environments/NAME.yaml.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the timeline into this file, too.")
+@click.option(
+    "--format", "format_", type=click.Choice(["text", "json"]), default="text", help="For people, or for programs."
+)
+def route(
+    words: tuple[str, ...],
+    at: str | None,
+    silenced: bool,
+    also: tuple[str, ...],
+    environment: str | None,
+    svg: Path | None,
+    format_: str,
+) -> None:
+    """Say who is told of an alert, over what, at once and then at each step until nobody is left.
+
+    ALERT is platform/domain/alert, or domain/alert where one platform in DOMAINS has it. Labels beside it say which
+    instance is meant. Labels alone are routed as they are.
+    """
+    domains, name, labels = _asked(words)
+    files, what, alert, others = _known_alerts(domains, name, labels, also, environment, format_)
+    if alert is not None and (own := [label for label, _ in labels if label in dict(alert.labels)]):
+        raise click.UsageError(f'"{own[0]}" of an alert is what its file says; give labels alone to try others')
+    question = Question(
+        what, partial(people.title, files.platform.model), alert, labels, _moment(at, what.timezone), others, silenced
+    )
+    found = answer(question)
+    if svg is not None:
+        try:
+            svg.write_text(picture.as_svg(found), "utf-8")
+        except OSError as error:
+            raise click.FileError(str(svg), (error.strerror or "unknown").lower()) from error
+    click.echo(table.as_json(found) if format_ == "json" else table.as_text(found), nl=False)
+
+
+_Labels = tuple[tuple[str, str], ...]
+
+
+def _asked(words: tuple[str, ...]) -> tuple[Path, str | None, _Labels]:
+    """The folder, the alert's name and the labels that stand in any order on the command line."""
+    folders = [Path(word) for word in words if Path(word).is_dir()]
+    names = [word for word in words if "=" not in word and not Path(word).is_dir()]
+    labels = dict(word.split("=", 1) for word in words if "=" in word)
+    if len(folders) > 1 or len(names) > 1:
+        raise click.UsageError(f"one alert at a time: {', '.join(map(str, names or folders))}")
+    if not names and not labels:
+        raise click.UsageError("name an alert (domain/alert), or labels (severity=critical channels=slack)")
+    if strange := [label for label in labels if not _LABEL.fullmatch(label)]:
+        raise click.UsageError(f'"{strange[0]}" is no name of a label')
+    domains = folders[0] if folders else Path("domains")
+    if not domains.is_dir():
+        raise click.UsageError(f"there is no folder {domains.as_posix()}")
+    return domains, names[0] if names else None, tuple(labels.items())
+
+
+def _known_alerts(
+    domains: Path, name: str | None, labels: _Labels, also: tuple[str, ...], environment: str | None, format_: str
+) -> tuple[Files, Plan, Alert | None, tuple[Alert, ...]]:
+    """The alerts that are meant; reads no more than they need, which is everything where others fire."""
+    folders = _folders(domains)
+    files: Files | tuple[Problem, ...] | None = None
+    if name is None:
+        folders = _folders_of(folders, dict(labels).get("platform"))
+        files = files_of_platform(folders[0], environment) if not also else None
+    elif not also:
+        files = files_of_alert(folders, name, environment)
+    if files is None:
+        return _among_all(folders, name, also, environment, format_)
+    platforms, problems = _checked([files])
+    if problems:
+        _fail(problems, format_, "nobody is told")
+    what = plan(platforms[0])
+    every = {f"{alert.domain}/{alert.name}": alert for domain in what.domains for alert in domain.alerts}
+    return platforms[0], what, every["/".join(name.split("/")[-2:])] if name is not None else None, ()
+
+
+def _among_all(
+    folders: list[Path], name: str | None, also: tuple[str, ...], environment: str | None, format_: str
+) -> tuple[Files, Plan, Alert | None, tuple[Alert, ...]]:
+    """The alerts that are meant, looked for in everything that their platforms say."""
+    from generator.explain import Known, likely, select
+
+    def selected(name: str) -> Selected:
+        found = select(known, name)
+        if isinstance(found, Problem):
+            _fail([found], format_, "nobody is told")
+        return found
+
+    several = likely(folders, name or also[0], environment)
+    platforms, problems = _checked([load(folder, environment) for folder in several])
+    if problems:
+        _fail(problems, format_, "nobody is told")
+    known = [Known(files, plan(files)) for files in platforms]
+    alert = None
+    if name is not None:
+        first = selected(name)
+        known, alert = [first.known], first.alert
+    return known[0].files, known[0].plan, alert, tuple(selected(other).alert for other in also)
+
+
+def _folders_of(folders: list[Path], platform: str | None) -> list[Path]:
+    """The one platform whose routes bare labels are held against."""
+    found = [folder for folder in folders if platform in (None, folder.resolve().name)] or folders
+    if len(found) > 1:
+        names = ", ".join(folder.as_posix() for folder in found)
+        raise click.UsageError(f"labels alone are routed in one platform: name its folder ({names})")
+    return found
+
+
+def _moment(at: str | None, timezone: str) -> datetime:
+    """The time that is meant, in the platform's time zone."""
+    zone = ZoneInfo(timezone)
+    if at is None:
+        return datetime.now(zone).replace(microsecond=0)
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError as error:
+        form = "write 2026-12-07T09:02, or with its zone 2026-12-07T09:02+01:00"
+        raise click.UsageError(f'"{at}" is no time: {form}') from error
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
 def main() -> None:
@@ -236,9 +411,9 @@ _Part = tuple[write.Staged | Problem, list[Problem]]
 def _staged(what: Plan, directory: Path, *, check: bool) -> Iterator[_Part]:
     """Stage what all emitters give; large platforms in several processes, an emitter in each."""
     if len(what.domains) < LARGE or (workers := cores()) == 1:
-        yield _emitted(what, directory, EMITTERS, check=check)
+        yield _emitted(what, directory, emit.EMITTERS, check=check)
         return
-    tasks = [partial(_emitted, what, directory, (emit,), check=check) for emit in EMITTERS]
+    tasks = [partial(_emitted, what, directory, (emitter,), check=check) for emitter in emit.EMITTERS]
     gc.freeze()  # or the workers would copy all of it as they look for what is no longer needed
     with forked(tasks, workers - 1) as parts:
         for task, part in reversed(list(zip(tasks, parts, strict=True))):
@@ -251,9 +426,12 @@ def _emitted(what: Plan, directory: Path, emitters: Sequence[Emitter], *, check:
 
 
 def _linted(what: Plan, emitters: Sequence[Emitter], problems: list[Problem]) -> Iterator[Artefact]:
+    from generator.lint.dashboards import lint_artefact
+    from generator.lint.dashboards.index import FOLDER, PlanIndex
+
     index = None
-    for emit in emitters:
-        for artefact in emit(what):
+    for emitter in emitters:
+        for artefact in emitter(what):
             if artefact.path.startswith(FOLDER):
                 index = index or PlanIndex.of(what)
                 problems.extend(lint_artefact(index, artefact))
@@ -280,7 +458,7 @@ def _summary(result: _Compiled, written: write.Written) -> str:
     return f"{result.plan.platform}: {len(result.plan.domains)} domains, {alerts} alerts; {files} in {where}"
 
 
-def _fail(problems: Sequence[Problem], format_: str, written: str = "nothing was written") -> None:
+def _fail(problems: Sequence[Problem], format_: str, written: str = "nothing was written") -> NoReturn:
     """Print all problems and exit."""
     shown: Callable[[Sequence[Problem]], str]
     if format_ == "github":

@@ -77,8 +77,8 @@ def render_json(problems: Iterable[Problem]) -> str:
 
 def _render(problem: Problem, lines: list[str]) -> Iterator[str]:
     span = problem.span
-    place = f"{_visible(span.path)}:{span.line}:{span.column}"
-    yield f"{place}: error[{_visible(problem.code)}]: {_message(problem.message)}"
+    place = f"{visible(span.path)}:{span.line}:{span.column}"
+    yield f"{place}: error[{visible(problem.code)}]: {_message(problem.message)}"
     gutter = " " * (len(str(span.line)) + 2)
     if 1 <= span.line <= len(lines):
         text, carets = _excerpt(lines[span.line - 1], span)
@@ -91,10 +91,10 @@ def _render(problem: Problem, lines: list[str]) -> Iterator[str]:
 def _github(problem: Problem) -> str:
     span = problem.span
     text = "\n".join((_message(problem.message), *(f"help: {_message(hint)}" for hint in problem.help)))
-    data = f"error[{_visible(problem.code)}]: {text}"
+    data = f"error[{visible(problem.code)}]: {text}"
     for character in "%\r\n":
         data = data.replace(character, f"%{ord(character):02X}")
-    path = _visible(span.path)
+    path = visible(span.path)
     for character in "%\r\n:,":
         path = path.replace(character, f"%{ord(character):02X}")
     return f"::error file={path},line={span.line},col={span.column}::{data}\n"
@@ -143,7 +143,7 @@ def _cell(character: str) -> str:
     """One character as it is shown."""
     if character == "\t":
         return " " * _TAB
-    return _visible(character)
+    return visible(character)
 
 
 def _width(cell: str) -> int:
@@ -156,10 +156,10 @@ def _width(cell: str) -> int:
 
 
 def _message(text: str) -> str:
-    return _visible(masking.mask_shapes(text))
+    return visible(masking.mask_shapes(text))
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """The text with everything escaped that a terminal would obey, or hide, instead of show."""
     if text.isascii() and text.isprintable():
         return text

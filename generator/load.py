@@ -88,6 +88,10 @@ class _ModuleSource(Source):
         """Line 1."""
         return Span(self.path)
 
+    def block(self, path: Path) -> str:
+        """Nothing: no lines of its own."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class _Layers:

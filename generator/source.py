@@ -134,10 +134,30 @@ class Source:
         mark = self._marks.get(path)
         return self.text[mark.start : mark.end].partition("\n")[0].strip() if mark else ""
 
+    def block(self, path: Path) -> str:
+        """The lines on which a key and its value stand, as they are written; nothing where there is no such key."""
+        mark = self._marks.get(path)
+        if mark is None or mark.key_start < 0:
+            return ""
+        start = self.text.rfind("\n", 0, mark.key_start) + 1
+        # A block ends for YAML where the next thing begins: comments before that belong to what comes next.
+        lines = self.text[start : max(mark.end, mark.key_end)].rstrip().split("\n")
+        while lines[1:] and _is_before(lines[-1], mark.key_start - start):
+            lines.pop()
+        end = start + len("\n".join(lines))
+        rest = self.text[end:].partition("\n")[0]
+        return "\n".join(lines) + rest.rstrip()
+
     def _nearest(self, path: Path) -> _Mark | None:
         while path and path not in self._marks:
             path = path[:-1]
         return self._marks.get(path)
+
+
+def _is_before(line: str, column: int) -> bool:
+    """Whether a line is empty, or a comment no deeper than a key in this column."""
+    text = line.lstrip()
+    return not text or (text.startswith("#") and len(line) - len(text) <= column)
 
 
 def parse(path: str, content: bytes) -> Source | tuple[Problem, ...]:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from generator import cli
-from generator.emit import EMITTERS
+from generator import cli, emit
 
 PLATFORMS = Path(__file__).parent / "platforms"
 CHECKOUT = Path(__file__).parents[1]
@@ -224,7 +223,7 @@ def test_a_fault_of_ours_is_told_as_such(tocsin: Tocsin, work: Path, monkeypatch
     before = tree(work / "output")
     platform = work / "domains/first/platform.yaml"
     platform.write_text(re.sub(r"(?m)^title: .*$", "title: Other", platform.read_text()))
-    monkeypatch.setattr(cli, "EMITTERS", (*EMITTERS, broken))
+    monkeypatch.setattr(emit, "EMITTERS", (*emit.EMITTERS, broken))
     run = tocsin("generate")
     assert run.code == 3
     assert "Traceback" in run.err

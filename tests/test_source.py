@@ -291,3 +291,38 @@ def test_without_libyaml_it_falls_back() -> None:
     checkout = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", program], cwd=checkout, capture_output=True, text=True, check=True)
     assert done.stdout == "{'a': '18:00'}\n"
+
+
+BLOCKS = """\
+alerts:
+  # about the first
+  first:
+    condition: a > 1
+    # inside
+
+    runbook: |
+      look
+      # not a comment
+
+  # about the second
+  second: {condition: b > 2,
+    severity: high
+  }
+  third: {condition: c > 3}
+other: {fourth: {condition: d > 4}, fifth: 5}  # said beside it
+"""
+
+
+@pytest.mark.parametrize(("path", "lines"), [
+    (("alerts", "first"), (3, 9)),
+    (("alerts", "second"), (12, 14)),
+    (("alerts", "third"), (15, 15)),
+    (("other", "fourth"), (16, 16)),
+    (("other",), (16, 16)),
+    (("alerts",), (1, 15)),
+    (("alerts", "none"), (1, 0)),
+])  # fmt: skip
+def test_a_block_is_the_lines_of_a_key_and_its_value(path: tuple[str, ...], lines: tuple[int, int]) -> None:
+    source = parse("x.yaml", BLOCKS.encode())
+    assert isinstance(source, Source)
+    assert source.block(path) == "\n".join(BLOCKS.split("\n")[lines[0] - 1 : lines[1]])

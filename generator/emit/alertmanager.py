@@ -7,6 +7,7 @@ knows reaches the channels of the monitoring itself, so nothing vanishes.
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -35,22 +36,32 @@ _PAGERDUTY = ("critical", "error", "warning", "info")
 _PAGERDUTY_USUAL = {"high": "error", "major": "error", "medium": "warning", "minor": "warning", "low": "info"}
 
 
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who gets the messages of some routes: the channels of one name, and whether they hear that an alert ended."""
+
+    name: str
+    channels: tuple[Channel, ...]
+    tells_end: bool = True
+
+
 def emit(plan: Plan) -> Iterator[Artefact]:
     """The configuration of a platform's Alertmanager, and the templates of its messages."""
-    yield Artefact("alertmanager/alertmanager.yml", yaml_text.dump(_configuration(plan)))
+    yield Artefact("alertmanager/alertmanager.yml", yaml_text.dump(configuration(plan)))
     holes = _holes(plan)
     for name, text in _template_texts():
         filled = _HOLE.sub(lambda match: holes[match[1]], text)
         yield Artefact(f"alertmanager/templates/{name}", filled.encode())
 
 
-def _configuration(plan: Plan) -> Block:
+def configuration(plan: Plan) -> Block:
+    """The configuration as plain values."""
     return {
         "templates": ["templates/*.tmpl"],
         "route": _root(plan),
         "time_intervals": [_time_interval(cadence) for cadence in plan.cadences if cadence.at is not None],
         "inhibit_rules": _inhibit_rules(plan),
-        "receivers": list(_receivers(plan)),
+        "receivers": [_receiver(plan, receiver) for receiver in receivers(plan)],
     }
 
 
@@ -209,32 +220,31 @@ def _splitting_labels(plan: Plan) -> list[str]:
 # --- receivers ---
 
 
-def _receivers(plan: Plan) -> Iterator[Block]:
+def receivers(plan: Plan) -> Iterator[Receiver]:
+    """Every receiver that a route of the tree names."""
     by_name = {channel.name: channel for channel in plan.channels}
-    told = tuple(by_name[name] for name in plan.monitoring.channels)
-    yield _receiver(plan, naming.UNROUTED_RECEIVER, told)
+    yield Receiver(naming.UNROUTED_RECEIVER, tuple(by_name[name] for name in plan.monitoring.channels))
     if plan.monitoring.watchdog is None:
-        yield {"name": naming.DISCARD_RECEIVER}
+        yield Receiver(naming.DISCARD_RECEIVER, ())
     else:
-        watchdog = (by_name[plan.monitoring.watchdog],)
-        yield _receiver(plan, naming.WATCHDOG_RECEIVER, watchdog, tells_end=False)
+        yield Receiver(naming.WATCHDOG_RECEIVER, (by_name[plan.monitoring.watchdog],), tells_end=False)
     for channel in plan.channels:
-        yield _receiver(plan, naming.channel_receiver(channel.name), (channel,))
+        yield Receiver(naming.channel_receiver(channel.name), (channel,))
     if any(cadence.at is not None for cadence in plan.cadences):
         for channel in plan.channels:
-            yield _receiver(plan, naming.digest_receiver(channel.name), (channel,), tells_end=False)
+            yield Receiver(naming.digest_receiver(channel.name), (channel,), tells_end=False)
     for route in plan.contact_routes:
-        yield _receiver(plan, naming.contact_receiver(route.contact, route.severities[0]), route.channels)
+        yield Receiver(naming.contact_receiver(route.contact, route.severities[0]), route.channels)
 
 
-def _receiver(plan: Plan, name: str, channels: tuple[Channel, ...], *, tells_end: bool = True) -> Block:
-    receiver: Block = {"name": name}
-    for channel in channels:
+def _receiver(plan: Plan, receiver: Receiver) -> Block:
+    block: Block = {"name": receiver.name}
+    for channel in receiver.channels:
         key, config = _integration(plan, channel.delivery)
-        configs = receiver.setdefault(key, [])
+        configs = block.setdefault(key, [])
         assert isinstance(configs, list)
-        configs.append({"send_resolved": tells_end, **config})
-    return receiver
+        configs.append({"send_resolved": receiver.tells_end, **config})
+    return block
 
 
 def _integration(plan: Plan, delivery: Delivery) -> tuple[str, Block]:

@@ -10,6 +10,7 @@ import jinja2
 
 from generator import durations
 from generator.emit.artefact import Artefact
+from generator.plan import wording
 from generator.plan.types import Alert, Cadence, Domain, Plan
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -36,15 +37,6 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Who hears of an alert, when, and over what."""
-
-    when: str
-    who: str
-    channels: str
-
-
-@dataclass(frozen=True, slots=True)
 class Section:
     """What the template says of one alert."""
 
@@ -60,7 +52,7 @@ class Section:
     notes: tuple[str, ...]
     panel: Markdown
     file: str
-    told: tuple[Told, ...]
+    told: tuple[wording.Told, ...]
     taking: str
     looks: tuple[Look, ...]
     steps: tuple[str, ...]
@@ -143,11 +135,11 @@ def _section(alert: Alert, domain: Domain, cadence: Cadence) -> Section:
         threshold="" if alert.threshold_text == alert.text else alert.threshold_text,
         severity=alert.severity,
         owner=alert.owner,
-        notes=tuple(_notes(alert)),
+        notes=tuple(wording.notes(alert)),
         panel=url(alert.dashboard_url),
         file=alert.file,
-        told=tuple(_told(alert, cadence)),
-        taking=_taking(alert),
+        told=tuple(wording.told(alert, cadence)),
+        taking=wording.taking(alert),
         looks=tuple(_looks(alert, domain)),
         steps=alert.steps or (playbook.steps if playbook else ()),
         audiences=playbook.communication if playbook else (),
@@ -157,45 +149,6 @@ def _section(alert: Alert, domain: Domain, cadence: Cadence) -> Section:
 
 def _anchor(alert: Alert) -> str:
     return alert.runbook_url.rpartition("#")[2] if "#" in alert.runbook_url else alert.alertname.lower()
-
-
-def _notes(alert: Alert) -> Iterator[str]:
-    if alert.by:
-        yield f"One alert for each {' and '.join(alert.by)}"
-    if alert.keep_firing_for:
-        yield f"Resolves when it has been fine for {durations.text(alert.keep_firing_for)}"
-    if alert.within is not None:
-        window = durations.text(alert.within)
-        yield f"Counts events of the last {window}: resolved means no new one since, not that they are dealt with"
-    if alert.source is not None and alert.no_data == "keep":
-        yield f"While {alert.source} cannot be read it stays as it was: a lost series is not good news"
-    elif alert.no_data == "ok" and alert.condition is not None:
-        yield "While its data is missing it does not fire"
-    elif alert.no_data == "alert":
-        yield "Fires when its data is missing"
-
-
-def _told(alert: Alert, cadence: Cadence) -> Iterator[Told]:
-    yield Told(_cadence(cadence), alert.owner, ", ".join(alert.channels))
-    for step in alert.escalations:
-        yield Told(f"not taken {durations.text(step.after)} after it fired", step.title, ", ".join(step.channels))
-
-
-def _cadence(cadence: Cadence) -> str:
-    if cadence.at is not None and not cadence.is_open:
-        day = f"on {cadence.day.capitalize()}" if cadence.day else "every day"
-        return f"{day} at {cadence.at} {cadence.timezone}"
-    wait = f"within {durations.text(cadence.group_wait)}" if cadence.group_wait else "at once"
-    # Alertmanager repeats at the first tick of its group interval after the repeat interval.
-    ticks = -(-cadence.repeat_interval // cadence.group_interval) if cadence.group_interval else 0
-    repeat = ticks * cadence.group_interval or cadence.repeat_interval
-    return f"{wait}, again every {durations.text(repeat)} while it fires"
-
-
-def _taking(alert: Alert) -> str:
-    if alert.escalations:
-        return "Take it by silencing it, with the link in the message: then nobody else is told."
-    return "It does not escalate."
 
 
 def _looks(alert: Alert, domain: Domain) -> Iterator[Look]:

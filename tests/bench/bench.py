@@ -44,6 +44,8 @@ def main() -> None:
         totals = {}
         for size in sizes:
             totals[size] = _row(Path(scratch), size)
+        print()
+        print(_route(Path(scratch)))
         if shutil.which("promtool"):
             print()
             print(_rule_tests(Path(scratch)))
@@ -88,6 +90,16 @@ def _row(scratch: Path, size: int) -> float:
     )
     shutil.rmtree(folder)
     return seconds
+
+
+def _route(scratch: Path) -> str:
+    """Who is told of one alert of 2,000: reads the platform's file and one domain's."""
+    folder, size = scratch / "routed", 2000 // ALERTS
+    platform = write_platform(folder / "domains", size)
+    domain = sorted(platform.glob("part_*.yaml"))[size // 2].stem
+    runs = [_run([TOCSIN, "route", f"{domain}/rows_0"], folder) for _ in range(5)]
+    seconds = statistics.median(run.seconds for run in runs)
+    return f"route: one alert of {size * ALERTS} in {seconds:.2f} s, as a whole process (median of 5)"
 
 
 def _promtool(rules: list[Path], repeats: range) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from generator import naming
 from generator.emit.rule_tests.inputs import Input, inputs
-from generator.emit.rule_tests.timeline import escalated, states
+from generator.emit.rule_tests.timeline import escalated, state, states
 from generator.plan.recordings import facts, given, selector
 from generator.plan.types import Alert, Health, JobHealth, Metric, Plan, QueryHealth
 
@@ -140,10 +140,14 @@ def _health(plan: Plan, health: Health) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What ``ALERTS{alertstate="firing"}`` of one alert holds at one step: label sets beside the static ones."""
+    """What ``ALERTS{alertstate="firing"}`` of one alert holds at one step: label sets beside the static ones.
+
+    ``proves`` says in a word or two what the step is about.
+    """
 
     index: int
     firing: tuple[tuple[tuple[str, str], ...], ...]
+    proves: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,9 @@ class Fine:
         seen = sorted({0, 1, 2, self.lost - 2, self.lost - 1})
         if found.alert.no_data != "alert" and not found.window:
             seen += [self.lost, self.lost + 1]
-        yield from _expected(found, truth, self.step, seen)
+        at = "at the threshold" if any(series.at != series.fine for series in found.series) else "well"
+        words = {0: "well", 1: at, self.lost: _blind(found), self.lost + 1: "series gone"}
+        yield from _expected(found, truth, self.step, seen, words)
 
     @property
     def steps(self) -> int:
@@ -225,7 +231,8 @@ class Lost:
         """What fires before the loss, while the source is lost, just before it is seen again, and gone."""
         truth = [*[True] * self.lost, *[found.held] * (self.steps - self.lost - 1), found.met_gone]
         seen = (self.lost - 1, self.lost, *(() if found.mixed else (self.steps - 1,)))
-        yield from _expected(found, truth, self.step, seen)
+        words = {self.lost: _blind(found), self.steps - 1: "seen again"}
+        yield from _expected(found, truth, self.step, seen, words)
 
 
 def lost(cases: Sequence[Case]) -> Lost:
@@ -255,7 +262,7 @@ class Coarse:
     def expectations(self, found: Case) -> Iterator[Expectation]:
         """What fires at every step, the base and each escalation."""
         truth = [False, *[True] * self.bad, *[False] * (self.steps - self.bad - 1)]
-        yield from _expected(found, truth, self.step, range(1, self.steps))
+        yield from _expected(found, truth, self.step, range(1, self.steps), {})
 
 
 def wait(alert: Alert) -> int:
@@ -274,7 +281,10 @@ def coarse(alerts: Sequence[Alert]) -> Coarse:
     return Coarse(step, bad, 1 + bad + math.ceil(kept / step) + 1)
 
 
-def _expected(found: Case, truth: Sequence[bool], step: int, indices: Sequence[int]) -> Iterator[Expectation]:
+def _expected(
+    found: Case, truth: Sequence[bool], step: int, indices: Sequence[int], words: Mapping[int, str]
+) -> Iterator[Expectation]:
+    """What fires at some steps; those without ``words`` are about what the alert does there."""
     alert = found.alert
     base = states(truth, step, alert.for_, alert.keep_firing_for)
     copies = [
@@ -283,10 +293,15 @@ def _expected(found: Case, truth: Sequence[bool], step: int, indices: Sequence[i
     ]
     for index in indices:
         firing = [found.instance] if base.firing[index] else []
-        for contact, copy in copies:
-            if copy.firing[index]:
-                firing.append((*found.instance, ("escalation", contact)))
-        yield Expectation(index, tuple(firing))
+        told = [contact for contact, copy in copies if copy.firing[index]]
+        firing += [(*found.instance, ("escalation", contact)) for contact in told]
+        yield Expectation(
+            index, tuple(firing), words.get(index) or state(truth[index], fires=base.firing[index], told=told)
+        )
+
+
+def _blind(found: Case) -> str:
+    return "held while blind" if found.held else "silent while blind"
 
 
 def number(value: float) -> str:

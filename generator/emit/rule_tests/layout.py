@@ -3,14 +3,14 @@
 promtool's cost is test groups x rules x steps: two alerts share a group unless they need other values of one metric.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from generator import durations, naming
 from generator.condition.promql import quoted
 from generator.emit.artefact import Artefact
 from generator.emit.rule_tests.cases import Case, Coarse, Fine, Lost, case, coarse, fine, lost, wait
-from generator.emit.rule_tests.own import own_tests
+from generator.emit.rule_tests.own import own_proofs, own_tests
 from generator.emit.yaml_text import dump
 from generator.plan.types import Alert, Domain, Metric, Plan
 
@@ -27,24 +27,51 @@ class _Group:
     taken: set[tuple[str, str]] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True)
+class _TestFile:
+    """One file: its place, and the groups of cases that share its timeline."""
+
+    path: str
+    timeline: Timeline
+    groups: tuple[_Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One file that tests an alert, and what each of its steps proves of it, in order."""
+
+    path: str
+    proves: tuple[str, ...]
+
+
 def emit(plan: Plan) -> Iterator[Artefact]:
     """The test files of every domain."""
-    metrics = {(metric.domain, metric.name): metric for domain in plan.domains for metric in domain.metrics}
+    metrics = _metrics(plan)
     for domain in plan.domains:
         if domain.name == naming.OWN_DOMAIN:
-            yield Artefact(f"prometheus/tests/{domain.name}.fine.yml", dump(own_tests(plan, domain)))
+            yield Artefact(_path(domain, "fine"), dump(own_tests(plan, domain)))
             continue
-        cases = [found for alert in domain.alerts if (found := case(plan, alert, metrics)) is not None]
-        yield from _fine_files(plan, domain, cases)
-        yield from _lost_files(domain, cases)
-        yield from _coarse_files(domain, cases)
+        for file in _files(plan, domain, metrics):
+            yield _artefact(domain, file)
+
+
+def tested(plan: Plan, alert: Alert) -> tuple[Tested, ...]:
+    """The files that test an alert; none where no test can be made."""
+    domain = next(found for found in plan.domains if found.name == alert.domain)
+    if domain.name == naming.OWN_DOMAIN:
+        return (Tested(_path(domain, "fine"), own_proofs(plan, domain, alert)),)
+    return tuple(
+        Tested(file.path, tuple(one.proves for one in file.timeline.expectations(found)))
+        for file in _files(plan, domain, _metrics(plan))
+        for group in file.groups
+        for found in group.cases
+        if found.alert is alert
+    )
 
 
 def untested(plan: Plan) -> tuple[Alert, ...]:
     """The alerts for which no test can be made: ``promql:`` as written, or no single metric decides."""
-    metrics: dict[tuple[str, str], Metric] = {
-        (metric.domain, metric.name): metric for domain in plan.domains for metric in domain.metrics
-    }
+    metrics = _metrics(plan)
     return tuple(
         alert
         for domain in plan.domains
@@ -54,7 +81,18 @@ def untested(plan: Plan) -> tuple[Alert, ...]:
     )
 
 
-def _fine_files(plan: Plan, domain: Domain, cases: list[Case]) -> Iterator[Artefact]:
+def _metrics(plan: Plan) -> dict[tuple[str, str], Metric]:
+    return {(metric.domain, metric.name): metric for domain in plan.domains for metric in domain.metrics}
+
+
+def _files(plan: Plan, domain: Domain, metrics: Mapping[tuple[str, str], Metric]) -> Iterator[_TestFile]:
+    cases = [found for alert in domain.alerts if (found := case(plan, alert, metrics)) is not None]
+    yield from _fine_files(plan, domain, cases)
+    yield from _lost_files(domain, cases)
+    yield from _coarse_files(domain, cases)
+
+
+def _fine_files(plan: Plan, domain: Domain, cases: list[Case]) -> Iterator[_TestFile]:
     """One file per length of ``for``; those without ``for`` go with the shortest."""
     lengths = sorted({found.alert.for_ for found in cases if found.alert.for_})
     shortest = lengths[0] if lengths else 0
@@ -63,12 +101,11 @@ def _fine_files(plan: Plan, domain: Domain, cases: list[Case]) -> Iterator[Artef
         by_length.setdefault(found.alert.for_ or shortest, []).append(found)
     for length, chosen in sorted(by_length.items()):
         timeline = fine(length, plan.evaluation_interval)
-        tests = [_test(timeline, group) for group in _groups(chosen)]
         name = "fine" if length == shortest else f"fine-{durations.text(length)}"
-        yield _file(domain, name, timeline.step, tests)
+        yield _TestFile(_path(domain, name), timeline, _groups(chosen))
 
 
-def _lost_files(domain: Domain, cases: list[Case]) -> Iterator[Artefact]:
+def _lost_files(domain: Domain, cases: list[Case]) -> Iterator[_TestFile]:
     """One file per window after which a source counts as seen again: many steps, so only for those that need them."""
     by_window: dict[int, list[Case]] = {}
     for found in cases:
@@ -77,10 +114,10 @@ def _lost_files(domain: Domain, cases: list[Case]) -> Iterator[Artefact]:
     for window, chosen in sorted(by_window.items()):
         timeline = lost(chosen)
         name = "lost" if len(by_window) == 1 else f"lost-{durations.text(window)}"
-        yield _file(domain, name, timeline.step, [_test(timeline, group) for group in _groups(chosen)])
+        yield _TestFile(_path(domain, name), timeline, _groups(chosen))
 
 
-def _coarse_files(domain: Domain, cases: list[Case]) -> Iterator[Artefact]:
+def _coarse_files(domain: Domain, cases: list[Case]) -> Iterator[_TestFile]:
     """As few files as possible: alerts whose times differ much would need many steps of a common timeline."""
     files: list[list[Case]] = []
     moving = (found for found in cases if found.alert.escalations or found.alert.keep_firing_for)
@@ -92,10 +129,10 @@ def _coarse_files(domain: Domain, cases: list[Case]) -> Iterator[Artefact]:
     for chosen in files:
         timeline = coarse([found.alert for found in chosen])
         name = "coarse" if len(files) == 1 else f"coarse-{durations.text(wait(chosen[0].alert))}"
-        yield _file(domain, name, timeline.step, [_test(timeline, group) for group in _groups(chosen)])
+        yield _TestFile(_path(domain, name), timeline, _groups(chosen))
 
 
-def _groups(cases: Iterable[Case]) -> list[_Group]:
+def _groups(cases: Iterable[Case]) -> tuple[_Group, ...]:
     """Put every case into the first group that drives none of its metrics yet."""
     together: list[_Group] = []
     alone: list[_Group] = []
@@ -106,7 +143,7 @@ def _groups(cases: Iterable[Case]) -> list[_Group]:
             (alone if one.alone else together).append(fitting)
         fitting.cases.append(one)
         fitting.taken |= one.keys
-    return [*together, *alone]
+    return (*together, *alone)
 
 
 def _test(timeline: Timeline, group: _Group) -> Test:
@@ -138,10 +175,14 @@ def _matchers(labels: Iterable[tuple[str, str]]) -> list[str]:
     return [f"{name}={quoted(value)}" for name, value in labels]
 
 
-def _file(domain: Domain, kind: str, step: int, tests: list[Test]) -> Artefact:
+def _path(domain: Domain, kind: str) -> str:
+    return f"prometheus/tests/{domain.name}.{kind}.yml"
+
+
+def _artefact(domain: Domain, file: _TestFile) -> Artefact:
     content = {
         "rule_files": [f"../rules/{domain.name}.yml"],
-        "evaluation_interval": durations.text(step),
-        "tests": tests,
+        "evaluation_interval": durations.text(file.timeline.step),
+        "tests": [_test(file.timeline, group) for group in file.groups],
     }
-    return Artefact(f"prometheus/tests/{domain.name}.{kind}.yml", dump(content))
+    return Artefact(file.path, dump(content))

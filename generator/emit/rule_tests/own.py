@@ -1,8 +1,11 @@
 """The tests of the alerts that watch the monitoring itself, whose series are known."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from generator import durations, naming
 from generator.condition.promql import quoted
-from generator.emit.rule_tests.timeline import escalated, states
+from generator.emit.rule_tests.timeline import escalated, state, states
 from generator.plan.recordings import selector
 from generator.plan.types import Alert, Domain, Plan
 
@@ -11,9 +14,19 @@ BAD_FROM = 2
 BAD_STEPS = 6
 
 
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What happens to one alert, step by step: what drives it, whether it is bad, and who of it fires."""
+
+    series: Mapping[str, str]
+    truth: Sequence[bool]
+    fires: Sequence[bool]
+    told: Sequence[tuple[str, ...]]
+
+
 def own_tests(plan: Plan, domain: Domain) -> dict[str, object]:
     """One file: each alert in a test group of its own, bad for some minutes and then well again."""
-    step = max((alert.for_ for alert in domain.alerts), default=0) // 2 or plan.evaluation_interval
+    step = _step(plan, domain)
     return {
         "rule_files": [f"../rules/{domain.name}.yml"],
         "evaluation_interval": durations.text(step),
@@ -21,18 +34,38 @@ def own_tests(plan: Plan, domain: Domain) -> dict[str, object]:
     }
 
 
-def _test(plan: Plan, alert: Alert, step: int) -> dict[str, object]:
+def own_proofs(plan: Plan, domain: Domain, alert: Alert) -> tuple[str, ...]:
+    """What each step of an alert's test proves of it."""
+    story = _story(plan, alert, _step(plan, domain))
+    steps = zip(story.truth, story.fires, story.told, strict=True)
+    return tuple(
+        "well" if index < BAD_FROM and not bad else state(bad, fires=fires, told=told)
+        for index, (bad, fires, told) in enumerate(steps)
+    )
+
+
+def _step(plan: Plan, domain: Domain) -> int:
+    return max((alert.for_ for alert in domain.alerts), default=0) // 2 or plan.evaluation_interval
+
+
+def _story(plan: Plan, alert: Alert, step: int) -> _Story:
     series, truth = _series(plan, alert)
     base = states(truth, step, alert.for_, 0)
     copies = [(copy.contact, escalated(truth, base, step, alert.for_ + copy.after, 0)) for copy in alert.escalations]
+    told = [tuple(contact for contact, copy in copies if copy.firing[index]) for index in range(STEPS)]
+    return _Story(series, truth, base.firing, told)
+
+
+def _test(plan: Plan, alert: Alert, step: int) -> dict[str, object]:
+    story = _story(plan, alert, step)
     tests = []
     for index in range(STEPS):
-        firing: list[dict[str, str]] = [{}] if base.firing[index] else []
-        firing += [{"escalation": contact} for contact, copy in copies if copy.firing[index]]
+        firing: list[dict[str, str]] = [{}] if story.fires[index] else []
+        firing += [{"escalation": contact} for contact in story.told[index]]
         samples = [{"labels": _alerts_series(plan, alert, labels), "value": 1} for labels in firing]
         expr = f'ALERTS{{alertname={quoted(alert.alertname)},alertstate="firing"}}'
         tests.append({"expr": expr, "eval_time": durations.text(index * step), "exp_samples": samples})
-    inputs = [{"series": text, "values": values} for text, values in series.items()]
+    inputs = [{"series": text, "values": values} for text, values in story.series.items()]
     return {"interval": durations.text(step), "input_series": inputs, "promql_expr_test": tests}
 
 

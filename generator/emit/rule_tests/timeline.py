@@ -47,3 +47,12 @@ def escalated(truth: Sequence[bool], base: States, step: int, wait: int, keep_fi
         for index, (met, since) in enumerate(zip(truth, base.active_since, strict=True))
     ]
     return states(aged, step, 0, keep_firing_for)
+
+
+def state(met: bool, *, fires: bool, told: Sequence[str]) -> str:
+    """What an alert does while its condition is met or not."""
+    if not met:
+        return "kept firing" if fires else "resolved"
+    if told:
+        return f"escalated to {told[-1]}"
+    return "firing" if fires else "pending"
