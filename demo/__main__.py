@@ -21,12 +21,12 @@ from demo import postgres, reload
 from demo.addresses import people, targets
 from demo.faults import FAULTS
 from demo.fire22 import INCIDENTS
-from demo.fire22.running import API_JOB, BUSINESS_JOB, DATABASE_JOB, Fire22
+from demo.fire22.running import API_JOB, BUSINESS_JOB, DATABASE_JOB, Fire22, listens_on
 from demo.incident import Incident, alert_of
 from demo.interrupts import Interrupted, Interrupts
 from demo.processes import DemoError
 from demo.receiver import Message
-from demo.stack import check_programs
+from demo.stack import check_free, check_programs
 from generator.load import Files, load
 from generator.plan.build import plan
 from generator.plan.types import Plan
@@ -57,7 +57,9 @@ def main(incident: str | None, once: bool) -> None:
         if incident:
             _check_name(incident)
         check_programs()
-        sys.exit(_run(_plan(), incident, once))
+        what = _plan()
+        check_free(listens_on(what))
+        sys.exit(_run(what, incident, once))
     except DemoError as error:
         click.echo(f"demo: {error}", err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ from demo import postgres
 from demo.addresses import Address, addresses, targets
 from demo.fire22.world import World
 from demo.reload import Reloadable
-from demo.stack import NO_FLAGS, Report, Stack, check_free, exporter
+from demo.stack import NO_FLAGS, Report, Stack, exporter
 from generator import naming
 from generator.plan.types import Plan
 
@@ -35,6 +35,12 @@ RIGHTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO fire22",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO fire22",
 )
+
+
+def listens_on(plan: Plan) -> tuple[Address, ...]:
+    """Everything that Fire22 and what watches it listen on."""
+    jobs = (API_JOB, BUSINESS_JOB, DATABASE_JOB)
+    return (*addresses(plan), *(target for job in jobs for target in targets(plan, job)))
 
 
 class Fire22:
@@ -94,14 +100,8 @@ class Fire22:
     ) -> None:
         self.stop()
 
-    def addresses(self) -> tuple[Address, ...]:
-        """Everything that it listens on."""
-        jobs = (API_JOB, BUSINESS_JOB, DATABASE_JOB)
-        return (*addresses(self.plan), *(target for job in jobs for target in targets(self.plan, job)))
-
     def start(self, report: Report) -> None:
         """Start everything in order and say so; whatever fails, what has started is stopped."""
-        check_free(self.addresses())
         try:
             report("Fire22's database")
             self._fill()
