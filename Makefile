@@ -16,7 +16,7 @@ generate: .venv/generate ## compile domains/ into output/
 	.venv/bin/tocsin generate domains/fire22 --env demo
 
 demo: .venv/demo generate ## run Fire22 and all that watches it, until Ctrl-C; INCIDENT=domain/alert makes one happen
-	@.venv/bin/python -m demo $(if $(INCIDENT),--incident '$(INCIDENT)')
+	@.venv/bin/python -m demo $(if $(INCIDENT),--incident "$$INCIDENT")
 
 test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL, nginx and Chromium
 	@.ci/setup programs

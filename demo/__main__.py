@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from demo.fire22 import INCIDENTS
 from demo.fire22.running import API_JOB, BUSINESS_JOB, DATABASE_JOB, Fire22, listens_on
 from demo.incident import Incident, alert_of
 from demo.interrupts import Interrupted, Interrupts
-from demo.processes import DemoError
+from demo.processes import DemoError, uninterrupted
 from demo.receiver import Message
 from demo.stack import check_free, check_programs
 from generator.load import Files, load
@@ -50,7 +50,9 @@ def main(incident: str | None, once: bool) -> None:
     """Run Fire22 and all that watches it on this machine, until Ctrl-C."""
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries say belongs into no terminal
     _interrupts.listen()
+    uninterrupted.set(_interrupts.held)
     try:
+        incident = incident or None
         if incident == "list":
             click.echo("\n".join((*INCIDENTS, *FAULTS)))
             return
@@ -133,13 +135,11 @@ def _cluster(folder: Path) -> Iterator[postgres.Cluster]:
     data.mkdir(mode=0o700)
     cluster = postgres.Cluster(postgres.embedded(folder), data)
     try:
-        with _interrupts.held():  # a server that is only half started would be left behind
-            cluster.create()
-            cluster.start()
+        cluster.create()
+        cluster.start()
         yield cluster
     finally:
-        with suppress(RuntimeError):  # somebody may have ended it already
-            cluster.stop("immediate")
+        cluster.stop("immediate")
 
 
 def _wait_until_seen(fire22: Fire22) -> None:
@@ -192,7 +192,7 @@ def _after(seen: int) -> Callable[[tuple[Message, ...]], tuple[Message, ...]]:
 def _watch(fire22: Fire22, stop: threading.Event) -> None:
     """Have what runs take on what is generated anew."""
     for changes in watchfiles.watch(COMPILED, stop_event=stop):
-        changed = {Path(path).relative_to(COMPILED).parts[0] for _, path in changes}
+        changed = {part for _, path in changes for part in Path(path).relative_to(COMPILED).parts[:1]}
         for program in fire22.reloadable():
             if program.reads in changed:
                 text = reload.reload(program) or f"{program.process.name} has taken on what was generated."

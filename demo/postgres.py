@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 
+from demo.processes import uninterrupted
+
 # What a cluster can do without whose data is gone with it.
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
 
@@ -67,8 +69,17 @@ class Cluster:
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it if it runs: ``fast``, or ``immediate`` as a crash would."""
-        if (Path(self._data) / "postmaster.pid").exists():
+        if self._is_running():
             self.run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+
+    def _is_running(self) -> bool:
+        try:
+            os.kill(int((Path(self._data) / "postmaster.pid").read_text("utf-8").split()[0]), 0)
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            return False
+        except PermissionError:  # somebody else's, and there
+            return True
+        return True
 
     def execute(self, *statements: str, database: str = "postgres") -> list[tuple[object, ...]]:
         """Run statements as superuser, each for itself; the rows of the last one that has any."""
@@ -87,7 +98,7 @@ class Cluster:
     def run(self, name: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs as the cluster's owner; RuntimeError with its words if it fails."""
         # pg_ctl's child keeps the pipes open, so nothing is captured through them.
-        with (self.folder.parent / f"{self.folder.name}.out").open("w+") as output:
+        with (self.folder.parent / f"{self.folder.name}.out").open("w+") as output, uninterrupted.get()():
             Path(output.name).unlink()
             done = subprocess.run(
                 [str(self.programs / name), *arguments],

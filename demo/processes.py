@@ -9,11 +9,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+# Within it nothing may be interrupted, else a process would be there that nobody knows of. Whoever turns signals into
+# exceptions says how to wait with them.
+uninterrupted: ContextVar[Callable[[], AbstractContextManager[object]]] = ContextVar(
+    "uninterrupted", default=nullcontext
+)
+
+
+# Never by way of a proxy that the environment may name: everything is on this machine.
+_DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class DemoError(Exception):
@@ -55,8 +66,8 @@ class Process:
 
         Whatever interrupts the waiting, the process does not outlive it.
         """
-        self.begin()
         try:
+            self.begin()
             self._wait_until_ready(wait_seconds)
         except BaseException:
             self.stop()
@@ -73,7 +84,7 @@ class Process:
 
     def begin(self) -> None:
         """Start it and do not wait."""
-        with self.log.open("ab") as output:
+        with self.log.open("ab") as output, uninterrupted.get()():
             self._process = subprocess.Popen(
                 list(self.command),
                 stdin=subprocess.DEVNULL,
@@ -129,7 +140,7 @@ def answers(url: str, timeout_seconds: float = 2) -> bool:
 def page(url: str, timeout_seconds: float = 2) -> str | None:
     """What a page says; None while it does not answer or answers with an error."""
     try:
-        with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:
+        with _DIRECTLY.open(url, timeout=timeout_seconds) as answer:
             text: str = answer.read().decode("utf-8", "replace")
             return text
     except (OSError, urllib.error.URLError, ValueError):

@@ -21,7 +21,8 @@ class Beside:
 def _none_matches(sql: str, alert: str) -> Beside:
     """Rows that are there, and of which none matches: their query succeeds, and counts no row for any label."""
     domain, _, name = alert.partition("/")
-    return Beside(sql, f"sum(fire22_{domain}:{name}_matching_rows:held) or vector(0)", 0, 0)
+    succeeds = f'min(fire22_query_success{{query=~"{domain}/.*"}}) == 1'
+    return Beside(sql, f"(sum(fire22_{domain}:{name}_matching_rows:held) or vector(0)) and on() ({succeeds})", 0, 0)
 
 
 # Shares are brought up to just below their threshold with room for the rows that leave a window meanwhile.

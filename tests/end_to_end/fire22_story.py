@@ -42,10 +42,13 @@ def play(fire22: Fire22, inboxes: dict[str, set[Inbox]], hear_the_end: Iterable[
     quiet = receiver.messages()
     watched = {name: Watched(fire22.stack, name) for name in INCIDENTS}
     begun = {}
+    beginning = []
     with ThreadPoolExecutor(len(INCIDENTS)) as at_once:
         for name, incident in INCIDENTS.items():
             begun[name] = time.time()
-            at_once.submit(incident.begin, world).add_done_callback(lambda done: done.result())
+            beginning.append(at_once.submit(incident.begin, world))
+    for one in beginning:
+        one.result()
     _wait(fire22, watched, inboxes, "firing")
     ended = time.time()
     for incident in INCIDENTS.values():
