@@ -21,7 +21,8 @@ from demo import postgres, reload
 from demo.addresses import people, targets
 from demo.faults import FAULTS
 from demo.fire22 import INCIDENTS
-from demo.fire22.running import API_JOB, BUSINESS_JOB, DATABASE_JOB, Fire22, listens_on
+from demo.fire22.running import BUSINESS_JOB, DATABASE_JOB, Fire22, listens_on
+from demo.fire22.world import API_JOB
 from demo.incident import Incident, alert_of
 from demo.interrupts import Interrupted, Interrupts
 from demo.processes import DemoError, uninterrupted
@@ -173,14 +174,14 @@ def _places(fire22: Fire22) -> str:
 
 def _tell(fire22: Fire22, stop: threading.Event) -> None:
     """Print each message as it arrives."""
-    seen = 0
+    names, seen = people(fire22.plan), 0
     while not stop.is_set():
         try:
             messages = fire22.stack.receiver.wait(_after(seen), 1)
         except TimeoutError:
             continue
         for message in messages:
-            who = people(fire22.plan).get((message.kind, message.to), message.to)
+            who = names.get((message.kind, message.to), message.to)
             _say(f"{message.kind:<8}{who:<28}{' '.join(message.title.split())}", at=message.at)
         seen += len(messages)
 

@@ -86,10 +86,9 @@ def _routing_key(path: str) -> str:
 
 
 def people(plan: Plan) -> dict[Inbox, str]:
-    """Who is behind each address that messages go to."""
+    """Who is behind an address that messages go to; one that is not in it stands for itself."""
     found: dict[Inbox, str] = {}
     for channel in plan.channels:
-        found |= dict.fromkeys(_reached(channel), "")
         match channel.delivery:
             case Sns(topic_arn=str(arn)):
                 found["sms", arn] = f"Phones of {arn.rpartition(':')[2]}"
@@ -100,7 +99,7 @@ def people(plan: Plan) -> dict[Inbox, str]:
     for route in plan.contact_routes:
         for channel in route.channels:
             found |= dict.fromkeys(_reached(channel), route.title)
-    return {address: name for address, name in found.items() if name}
+    return found
 
 
 def _reached(channel: Channel) -> tuple[Inbox, ...]:

@@ -12,14 +12,14 @@ from psycopg import sql
 
 from demo import postgres
 from demo.addresses import Address, addresses, targets
-from demo.fire22.world import World
+from demo.fire22.world import API_JOB, World
 from demo.reload import Reloadable
 from demo.stack import NO_FLAGS, Report, Stack, exporter
 from generator import naming
 from generator.plan.types import Plan
 
-# The scrape jobs of domains/fire22/platform.yaml.
-API_JOB, BUSINESS_JOB, DATABASE_JOB = "fire22-api", "fire22-business", "fire22-database"
+# The exporters' scrape jobs in domains/fire22/platform.yaml.
+BUSINESS_JOB, DATABASE_JOB = "fire22-business", "fire22-database"
 DATABASE = "fire22"
 _OUTAGE_LEAVES_AFTER_SECONDS = 110
 # What watches may only read; what works may not change the tables.

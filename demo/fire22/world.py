@@ -15,7 +15,8 @@ from demo.fire22.history import Uptime, lines, uptime
 from demo.fire22.workload import Workload
 
 _SEED = (Path(__file__).parent / "seed.sql").read_text(encoding="utf-8")
-_JOB = "fire22-api"
+# The scrape job of the API in domains/fire22/platform.yaml.
+API_JOB = "fire22-api"
 
 
 def _utc_now() -> datetime:
@@ -66,7 +67,7 @@ class World:
         end = self._now().timestamp()
         self._uptime = uptime(end, len(self.api.instances), outage_leaves_after)
         load, counted = self.api.assume_calm()
-        return lines(end, self.api.instances, load, counted, self._uptime, _JOB)
+        return lines(end, self.api.instances, load, counted, self._uptime, API_JOB)
 
     def scraped(self, ahead: float = 0) -> tuple[float, float]:
         """How many samples of ``up`` the last 24 hours have, of all instances, and how many of them are 0, about.

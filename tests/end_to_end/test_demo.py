@@ -144,8 +144,7 @@ def test_started_changed_and_stopped(checkout: Checkout) -> None:
 
 def told(checkout: Checkout, inbox: str, alertname: str) -> dict[str, Any] | None:
     messages = requests.get(f"{checkout.link('grafana')}/api/messages", timeout=10).json()
-    found = messages["messages"] if isinstance(messages, dict) else messages
-    about = (one for one in found if any(alertname.lower() in link for link in one["links"]))
+    about = (one for one in messages if any(alertname.lower() in link for link in one["links"]))
     return next((one for one in about if one["to"] == inbox), None)
 
 
