@@ -131,6 +131,16 @@ def digest_receiver(channel: str) -> str:
     return f"digest-{channel}"
 
 
+def quiet_interval(owner: str, except_: tuple[str, ...]) -> str:
+    """The time interval of the quiet hours of ``channel/slack`` or ``contact/anna``; no cadence has a slash in it."""
+    return f"quiet/{owner}" + (f"/except/{'/'.join(except_)}" if except_ else "")
+
+
+def on_call_interval(contact: str, person: str | None) -> str:
+    """The time interval in which a person of a rotation is on call; None: in which nobody is chosen."""
+    return f"on-call/{contact}" + (f"/{person}" if person is not None else "")
+
+
 def contact_receiver(contact: str, severity: str) -> str:
     """The receiver that tells a contact of an escalation of one severity."""
     return f"contact-{contact}-{severity}"

@@ -1,11 +1,17 @@
 """Cadences: every one named exists and can be kept, in a timezone that exists."""
 
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo, available_timezones
 
+from generator import durations
 from generator.checks._hints import unknown
+from generator.checks._timezones import exists, unknown_timezone
 from generator.diagnostics import Problem
 from generator.load import Files
+from generator.plan import cadences, people, week
+
+# The message comes within the group interval of a slot.
+_SLOT_MINUTES = 5
+_AT_ONCE = durations.text(cadences.AT_ONCE_GROUP_INTERVAL)
 
 
 def check(files: Files) -> Iterator[Problem]:
@@ -34,18 +40,84 @@ def check(files: Files) -> Iterator[Problem]:
         if cadence.day is not None and cadence.at is None:
             message = "a day of the week needs a time of day"
             yield Problem(platform.span(("notifications", name, "day")), "cadence-form", message, ('add at: "09:00"',))
-    yield from _timezone(files)
+    problem = unknown_timezone(platform.model.timezone, platform.span(("timezone",)))
+    if problem is not None:
+        yield problem
+    else:
+        yield from _clock_changes(files)
+    yield from _ticks(files)
+    yield from _before_told(files)
 
 
-def _timezone(files: Files) -> Iterator[Problem]:
-    name = files.platform.model.timezone
-    if name == "UTC":
-        return
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        if not available_timezones():
-            return  # a machine without the tz database cannot tell
-        message = f'no timezone is called "{name}"'
-        hint = "names are those of the tz database: Europe/Stockholm, America/New_York, UTC"
-        yield Problem(files.platform.span(("timezone",)), "unknown-timezone", message, (hint,))
+def _clock_changes(files: Files) -> Iterator[Problem]:
+    """A slot at a time that a day has not, or twice, would be left out, or come twice."""
+    platform = files.platform
+    zone = platform.model.timezone
+    for name, written in platform.model.notifications.items():
+        if written.at is None or not exists(zone):
+            continue
+        found = week.clock_change(zone, week.minutes(written.at), _SLOT_MINUTES, written.day)
+        if found is not None:
+            day, is_twice = found
+            what = "comes twice" if is_twice else "does not exist"
+            message = f"{written.at} {what} on {day} in {zone}, when clocks are changed"
+            then = "come twice" if is_twice else "be left out"
+            hint = f"the message would {then}: choose another time"
+            yield Problem(platform.span(("notifications", name, "at")), "clock-change", message, (hint,))
+
+
+def _ticks(files: Files) -> Iterator[Problem]:
+    """Reminders that Alertmanager cannot keep to: between its ticks, or after it has forgotten that it told."""
+    platform = files.platform
+    for name, written in platform.model.notifications.items():
+        path = ("notifications", name)
+        kept = durations.text(cadences.RETENTION)
+        for key in ("every", "group_interval", "repeat"):
+            text = getattr(written, key)
+            if text is not None and durations.milliseconds(text) > cadences.RETENTION:
+                message = (
+                    f"{key} is {text}, but Alertmanager remembers for {kept} alone (--data.retention) what it has told"
+                )
+                hint = 'for a message a week write day: monday and at: "09:00"'
+                yield Problem(platform.span((*path, key)), "cadence-form", message, (hint,))
+                break
+        else:
+            interval = written.group_interval or written.every or _AT_ONCE
+            if written.repeat is None or written.at is not None or not (tick := durations.milliseconds(interval)):
+                continue
+            count, rest = divmod(durations.milliseconds(written.repeat), tick)
+            if rest:
+                choices = [durations.text(one * tick) for one in (count, count + 1) if one]
+                message = (
+                    f"a reminder goes out on a tick of group_interval ({interval}): {written.repeat} falls between"
+                )
+                hint = f"write {' or '.join(choices)}"
+                yield Problem(platform.span((*path, "repeat")), "cadence-form", message, (hint,))
+
+
+def _before_told(files: Files) -> Iterator[Problem]:
+    """A further instance of an alert waits for the next tick; who comes next must not be told before that."""
+    platform = files.platform
+    model = platform.model
+    said: set[tuple[str, str]] = set()
+    for file in files.domains:
+        for name, alert in file.model.alerts.items():
+            written = model.notifications.get(alert.notification)
+            row = people.row(model, alert.severity)
+            key = (alert.notification, alert.severity)
+            if written is None or written.at is not None or not alert.escalate or not row.next or key in said:
+                continue
+            timing = cadences.cadence(alert.notification, written, model.timezone, 1.0)
+            wait = durations.milliseconds(row.respond_within) if row.respond_within else 0
+            if 0 < wait < max(timing.group_wait, timing.group_interval):
+                said.add(key)
+                every = durations.text(max(timing.group_wait, timing.group_interval))
+                message = (
+                    f'"{name}" is told {alert.notification}, up to {every} after it fired, but who comes next after'
+                    f' "{alert.severity}" is told after {durations.text(wait)}'
+                )
+                hint = "choose a quicker notification (or group_interval), a longer respond_within, or escalate: false"
+                is_written = "notification" in alert.model_fields_set
+                path = ("alerts", name, "notification") if is_written else ("alerts", name)
+                span = file.span(path) if is_written else file.key_span(path)
+                yield Problem(span, "escalation-too-soon", message, (hint,))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from generator.checks import rotations
 from generator.checks._hints import unknown
 from generator.diagnostics import Problem, Span
 from generator.load import Files
@@ -90,12 +91,28 @@ def _chain(files: Files, owner: str, severity: str, said: set[tuple[str, str]]) 
             hint = (f"for them {told}",) if told else ()
             yield Problem(_row_span(files, severity), "escalation-circle", message, hint)
         seen[contact] = name
-        unreachable = contact in model.contacts and row.channels and not people.reached(model, contact, severity)
-        if unreachable and (contact, severity) not in said:
+        if row.channels and (contact, severity) not in said:
             said.add((contact, severity))
+            yield from _unreachable(files, contact, severity)
+
+
+def _unreachable(files: Files, contact: str, severity: str) -> Iterator[Problem]:
+    """A contact, or people of a rotation, without an address for any channel of the severity's row."""
+    platform = files.platform
+    model = platform.model
+    hint = (f"give it an address for one of: {', '.join(people.row(model, severity).channels)}",)
+    found = model.contacts.get(contact)
+    if found is None or found.rotation is None:
+        if contact in model.contacts and not people.reached(model, contact, severity):
             message = f'contact "{contact}" comes next after "{severity}" but has none of its channels'
-            hint = (f"give it an address for one of: {', '.join(row.channels)}",)
             yield Problem(platform.key_span(("contacts", contact)), "unreachable-contact", message, hint)
+        return
+    said: set[str] = set()
+    for span, person in rotations.named(files, ("contacts", contact, "rotation"), found.rotation):
+        if person in model.contacts and person not in said and not people.reached(model, person, severity):
+            said.add(person)
+            message = f'"{contact}" comes next after "{severity}", but "{person}" has none of its channels'
+            yield Problem(span, "unreachable-contact", message, hint)
 
 
 def _row_span(files: Files, severity: str) -> Span:

@@ -13,7 +13,7 @@ Place = Callable[[], Span]
 Named = Iterator[tuple[str, str, str, Place]]
 
 # Alerts of the monitoring itself; those of a source or job carry its name behind one of the prefixes.
-_OWN_PREFIXES = ("SourceBlind", "QueryFailing", "InstanceBlind")
+_OWN_PREFIXES = ("SourceBlind", "QueryFailing", "InstanceBlind", "RotationEnds")
 _OWN_ALERTS = ("RuleEvaluationFailures", "NotificationsDropped", "NotificationsFailing", "Watchdog", *_OWN_PREFIXES)
 _OWN_ALERT = "an alert of the monitoring itself"
 _HEALTH = "the health of the exporter's queries"

@@ -10,11 +10,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from generator import durations, naming
 from generator.emit import yaml_text
 from generator.emit.artefact import Artefact
-from generator.plan.types import Cadence, Channel, Delivery, Email, PagerDuty, Plan, Slack, Sns, Webhook
+from generator.plan import week
+from generator.plan.types import (
+    Cadence,
+    Channel,
+    ContactRoute,
+    Delivery,
+    Email,
+    PagerDuty,
+    Plan,
+    Quiet,
+    Slack,
+    Sns,
+    Stretch,
+    TimeInterval,
+    Webhook,
+)
 
 Block = dict[str, object]
 
@@ -23,8 +39,6 @@ _HOLE = re.compile(r"\[\[(\w+)\]\]")
 _SPECIAL = re.compile(r"([^A-Za-z0-9_-])")
 
 _MINUTE = 60_000
-_DAY_MINUTES = 24 * 60
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # Instances that escalate in one evaluation arrive one after the other: the shortest wait that gathers them.
 _ESCALATION_WAIT = 1000
 _WATCHDOG_INTERVAL = _MINUTE
@@ -59,7 +73,7 @@ def configuration(plan: Plan) -> Block:
     return {
         "templates": ["templates/*.tmpl"],
         "route": _root(plan),
-        "time_intervals": [_time_interval(cadence) for cadence in plan.cadences if cadence.at is not None],
+        "time_intervals": [time_interval(interval) for interval in _time_intervals(plan)],
         "inhibit_rules": _inhibit_rules(plan),
         "receivers": [_receiver(plan, receiver) for receiver in receivers(plan)],
     }
@@ -108,29 +122,84 @@ def _watchdog_route(plan: Plan) -> Block:
 
 def _escalation_route(plan: Plan, quickest: Cadence) -> Block:
     """Escalated copies go to their contact alone, whatever their cadence; no ``continue``."""
-    routes: list[Block] = [
-        {
-            "matchers": [_equal("escalation", route.contact), _one_of("severity", route.severities)],
-            "receiver": naming.contact_receiver(route.contact, route.severities[0]),
-        }
-        for route in plan.contact_routes
-    ]
+    routes = [_contact_route(route) for route in plan.contact_routes]
     wait = min(_ESCALATION_WAIT, quickest.group_wait)
     return {"matchers": ['escalation=~".+"'], "group_wait": durations.text(wait), "routes": routes}
 
 
+def _contact_route(route: ContactRoute) -> Block:
+    """A contact's route; that of a rotation has a child for each person, which is open while that one is on call.
+
+    The children have no matchers and differ in their receivers, so each has an entry of its own in the notification
+    log: whoever takes over is told of what still fires.
+    """
+    matchers = [_equal("escalation", route.contact), _one_of("severity", route.severities)]
+    if not route.on_call:
+        receiver = naming.contact_receiver(route.contact, route.severities[0])
+        return {"matchers": matchers, "receiver": receiver, **_muted(route.quiet)}
+    routes = [
+        {
+            "receiver": naming.contact_receiver(person.contact, route.severities[0]),
+            "active_time_intervals": [interval.name for interval in person.active],
+            **_muted(person.quiet),
+            "continue": True,
+        }
+        for person in route.on_call
+    ]
+    return {"matchers": matchers, "routes": routes}
+
+
+def _muted(quiet: tuple[Quiet, ...]) -> Block:
+    return {"mute_time_intervals": [one.interval.name for one in quiet]} if quiet else {}
+
+
 def _cadence_route(plan: Plan, cadence: Cadence) -> Block:
-    """One child per channel. A child does not inherit time intervals, so each names its own."""
+    """A child per channel, or several where quiet hours let some severities through.
+
+    A child does not inherit time intervals, so each names its own. A slot needs only quiet hours that meet it: where
+    none does, one message a day stays one.
+    """
     is_slot = cadence.at is not None
-    routes: list[Block] = []
-    for channel in plan.channels:
-        receiver = naming.digest_receiver if is_slot else naming.channel_receiver
-        route: Block = {"matchers": [_in_list("channels", channel.name)], "receiver": receiver(channel.name)}
-        if is_slot:
-            route["active_time_intervals"] = [cadence.name]
-        routes.append({**route, "continue": True})
+    receiver = naming.digest_receiver if is_slot else naming.channel_receiver
+    active: Block = {"active_time_intervals": [cadence.name]} if is_slot else {}
+    routes: list[Block] = [
+        {
+            "matchers": [_in_list("channels", channel.name), *severities],
+            "receiver": receiver(channel.name),
+            **active,
+            **_muted(quiet),
+            "continue": True,
+        }
+        for channel in plan.channels
+        for severities, quiet in _by_severity(plan, _meeting(channel.quiet, cadence))
+    ]
     grouping: Block = {"group_by": ["platform", "domain"]} if is_slot else {}
     return {"matchers": [_equal("notification", cadence.name)], **grouping, **_timing(cadence), "routes": routes}
+
+
+def _meeting(quiet: tuple[Quiet, ...], cadence: Cadence) -> tuple[Quiet, ...]:
+    """The quiet hours that a cadence may meet."""
+    if cadence.at is None:
+        return quiet
+    slot = _slot(cadence).stretches
+    return tuple(one for one in quiet if any(week.meet(a, b) for a in slot for b in one.interval.stretches))
+
+
+def _by_severity(plan: Plan, every: tuple[Quiet, ...]) -> Iterator[tuple[tuple[str, ...], tuple[Quiet, ...]]]:
+    """Quiet hours, with the matchers of the severities that they hold for.
+
+    Whatever severity is none of the platform's is disturbed by the fewest of them.
+    """
+    alike: dict[tuple[Quiet, ...], list[str]] = {}
+    for severity in plan.severities:
+        quiet = tuple(one for one in every if severity.name not in one.except_)
+        alike.setdefault(quiet, []).append(severity.name)
+    fewest = min(alike, key=len)
+    others = tuple(name for quiet, names in alike.items() if quiet != fewest for name in names)
+    for quiet, names in alike.items():
+        if quiet != fewest:
+            yield (_one_of("severity", tuple(names)),), quiet
+    yield (_none_of("severity", others),) if others else (), fewest
 
 
 def _quoted(text: str) -> str:
@@ -151,6 +220,10 @@ def _one_of(label: str, values: tuple[str, ...]) -> str:
     return f"{label}=~{_quoted('|'.join(map(_literal, values)))}"
 
 
+def _none_of(label: str, values: tuple[str, ...]) -> str:
+    return f"{label}!~{_quoted('|'.join(map(_literal, values)))}"
+
+
 def _in_list(label: str, value: str) -> str:
     """Matches a label that lists ``value`` among others, with commas; Alertmanager anchors it."""
     return f"{label}=~{_quoted(f'(.*,)?{_literal(value)}(,.*)?')}"
@@ -159,31 +232,61 @@ def _in_list(label: str, value: str) -> str:
 # --- time intervals ---
 
 
-def _time_interval(cadence: Cadence) -> Block:
+def _time_intervals(plan: Plan) -> tuple[TimeInterval, ...]:
+    """Every interval that a route of the tree names, once."""
+    quiet = (
+        *(one for channel in plan.channels for one in channel.quiet),
+        *(one for route in plan.contact_routes for one in route.quiet),
+        *(one for route in plan.contact_routes for person in route.on_call for one in person.quiet),
+    )
+    on_call = (one for route in plan.contact_routes for person in route.on_call for one in person.active)
+    slots = (_slot(cadence) for cadence in plan.cadences if cadence.at is not None)
+    return tuple(dict.fromkeys((*slots, *(one.interval for one in quiet), *on_call)))
+
+
+def _slot(cadence: Cadence) -> TimeInterval:
     """From the time of day on, a group interval and a minute long: one tick falls into it for certain."""
     assert cadence.at is not None  # asked for slots alone
     if cadence.is_open:
-        whole_day = {"times": [{"start_time": _time_of_day(0), "end_time": _time_of_day(_DAY_MINUTES)}]}
-        return {"name": cadence.name, "time_intervals": [whole_day]}
-    start = int(cadence.at[:2]) * 60 + int(cadence.at[3:])
-    length = min(-(-cadence.group_interval // _MINUTE) + 1, _DAY_MINUTES)
+        return TimeInterval(cadence.name, (Stretch(),))
+    start = week.minutes(cadence.at)
+    length = min(-(-cadence.group_interval // _MINUTE) + 1, week.DAY)
     end = start + length
-    spans = [(start, min(end, _DAY_MINUTES), 0)]
-    if end > _DAY_MINUTES:
-        spans.append((0, end - _DAY_MINUTES, 1))
-    return {"name": cadence.name, "time_intervals": [_span(cadence, *span) for span in spans]}
+    spans = [(start, min(end, week.DAY), 0)]
+    if end > week.DAY:
+        spans.append((0, end - week.DAY, 1))
+    return TimeInterval(cadence.name, tuple(_stretch(cadence, *span) for span in spans))
 
 
-def _span(cadence: Cadence, start: int, end: int, days_later: int) -> Block:
-    times = [{"start_time": _time_of_day(start), "end_time": _time_of_day(end)}]
-    span: Block = {"times": times, "location": cadence.timezone}
-    if cadence.day is not None:
-        span["weekdays"] = [_WEEKDAYS[(_WEEKDAYS.index(cadence.day) + days_later) % 7]]
-    return span
+def _stretch(cadence: Cadence, start: int, end: int, days_later: int) -> Stretch:
+    if cadence.day is None:
+        return Stretch(start, end, timezone=cadence.timezone)
+    weekday = week.WEEKDAYS[(week.WEEKDAYS.index(cadence.day) + days_later) % 7]
+    return Stretch(start, end, (weekday,), timezone=cadence.timezone)
 
 
-def _time_of_day(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+def time_interval(interval: TimeInterval) -> dict[str, Any]:
+    """A time interval as plain values."""
+    return {"name": interval.name, "time_intervals": [_stretch_block(one) for one in interval.stretches]}
+
+
+def _stretch_block(stretch: Stretch) -> Block:
+    times = {"start_time": week.time_of_day(stretch.start), "end_time": week.time_of_day(stretch.end)}
+    is_whole_day = (stretch.start, stretch.end) == (0, week.DAY)
+    has_days = stretch.weekdays or stretch.days or stretch.months or stretch.years
+    return {
+        **({} if is_whole_day and has_days else {"times": [times]}),
+        **({"location": stretch.timezone} if stretch != Stretch() else {}),
+        **({"weekdays": list(stretch.weekdays)} if stretch.weekdays else {}),
+        **({"days_of_month": [_range(stretch.days)]} if stretch.days else {}),
+        **({"months": [_range(stretch.months)]} if stretch.months else {}),
+        **({"years": [_range(stretch.years)]} if stretch.years else {}),
+    }
+
+
+def _range(range_: tuple[int, int]) -> str:
+    first, last = range_
+    return str(first) if first == last else f"{first}:{last}"
 
 
 # --- inhibition ---
@@ -233,8 +336,12 @@ def receivers(plan: Plan) -> Iterator[Receiver]:
     if any(cadence.at is not None for cadence in plan.cadences):
         for channel in plan.channels:
             yield Receiver(naming.digest_receiver(channel.name), (channel,), tells_end=False)
+    contacts: dict[str, Receiver] = {}
     for route in plan.contact_routes:
-        yield Receiver(naming.contact_receiver(route.contact, route.severities[0]), route.channels)
+        for one in route.on_call or (route,):
+            name = naming.contact_receiver(one.contact, route.severities[0])
+            contacts.setdefault(name, Receiver(name, one.channels))
+    yield from contacts.values()
 
 
 def _receiver(plan: Plan, receiver: Receiver) -> Block:

@@ -54,6 +54,7 @@ class Section:
     file: str
     told: tuple[wording.Told, ...]
     taking: str
+    quiet: tuple[str, ...]
     looks: tuple[Look, ...]
     steps: tuple[str, ...]
     audiences: tuple[tuple[str, str], ...]
@@ -69,7 +70,7 @@ def emit(plan: Plan) -> Iterator[Artefact]:
             plan=plan,
             domain=domain,
             dashboard=url(f"{plan.links.grafana}/d/{domain.dashboard_uid}"),
-            alerts=[_section(alert, domain, cadences[alert.notification]) for alert in domain.alerts],
+            alerts=[_section(plan, alert, domain, cadences[alert.notification]) for alert in domain.alerts],
         )
         yield Artefact(f"runbooks/{domain.name}.md", text.encode())
 
@@ -123,7 +124,7 @@ def _template() -> jinja2.Template:
     return environment.get_template("runbook.md.j2")
 
 
-def _section(alert: Alert, domain: Domain, cadence: Cadence) -> Section:
+def _section(plan: Plan, alert: Alert, domain: Domain, cadence: Cadence) -> Section:
     playbook = alert.playbook
     return Section(
         anchor=_anchor(alert),
@@ -140,6 +141,7 @@ def _section(alert: Alert, domain: Domain, cadence: Cadence) -> Section:
         file=alert.file,
         told=tuple(wording.told(alert, cadence)),
         taking=wording.taking(alert),
+        quiet=tuple(wording.quiet(plan, alert)),
         looks=tuple(_looks(alert, domain)),
         steps=alert.steps or (playbook.steps if playbook else ()),
         audiences=playbook.communication if playbook else (),

@@ -50,6 +50,7 @@ def describe(files: Files, plan: Plan, domain: str, name: str) -> Explanation:
         notification=alert.notification,
         told=tuple(_told(files, plan, alert)),
         taking=wording.taking(alert),
+        quiet=tuple(wording.quiet(plan, alert)),
         rows=Code("rows", "sql", alert.matching_sql, None) if alert.matching_sql is not None else None,
         rule=Code(_output(plan, f"prometheus/rules/{domain}.yml"), "promql", alert.expr, None),
         held=tuple(Code(held.record, "promql", held.expr, _held(held.health)) for held in alert.reads),

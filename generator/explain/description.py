@@ -101,6 +101,7 @@ class Explanation:
     notification: str
     told: tuple[Told, ...]
     taking: str
+    quiet: tuple[str, ...]
     rows: Code | None
     rule: Code
     held: tuple[Code, ...]

@@ -96,8 +96,9 @@ def _people(it: Explanation) -> Iterator[str]:
     width = max(len(told.who) for told in it.told)
     for told in it.told:
         over = f"{told.channels}: " if told.channels else ""
-        yield from prose(f"{over}{told.when}", f"{_INDENT}{harmless(told.who):<{min(width, 30)}}  ")
-    yield from prose(it.taking, _INDENT)
+        yield from prose(f"{over}{told.when}", f"{_INDENT}{harmless(told.who):<{min(width, 40)}}  ")
+    for text in (it.taking, *(f"{quiet}." for quiet in it.quiet)):
+        yield from prose(text, _INDENT)
 
 
 def _look(it: Explanation) -> Iterator[str]:

@@ -11,6 +11,7 @@ from generator.model.domain import (
     Query,
     Record,
 )
+from generator.model.hours import QuietHours, Rotation, Shift
 from generator.model.platform import (
     Cadence,
     Channel,
@@ -35,6 +36,7 @@ from generator.model.platform import (
 
 __all__ = [
     "Alert", "Cadence", "Channel", "Contact", "Dashboard", "Domain", "Each", "EmailChannel", "Field", "Job", "Kpi",
-    "Links", "Metric", "Monitoring", "PagerDutyChannel", "Platform", "Playbook", "PostgresSource", "Query", "Record",
-    "Role", "RoutingKey", "Scrape", "SeverityRow", "SlackChannel", "SnsChannel", "Targets", "WebhookChannel",
+    "Links", "Metric", "Monitoring", "PagerDutyChannel", "Platform", "Playbook", "PostgresSource", "Query",
+    "QuietHours", "Record", "Role", "Rotation", "RoutingKey", "Scrape", "SeverityRow", "Shift", "SlackChannel",
+    "SnsChannel", "Targets", "WebhookChannel",
 ]  # fmt: skip

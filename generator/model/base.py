@@ -17,6 +17,15 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 DashedName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*([_-][a-z0-9]+)*$", max_length=60)]
 DurationText = Annotated[str, StringConstraints(pattern=r"^([0-9]+(ms|[smhdw]))+$", max_length=30)]
 TimeOfDay = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+# A time of the week, as people say it: "monday 09:00".
+TimeOfWeek = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(monday|tuesday|wednesday|thursday|friday|saturday|sunday) ([01][0-9]|2[0-3]):[0-5][0-9]$"
+    ),
+]
+Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
+Timezone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]+$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)?$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=120)]

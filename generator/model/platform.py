@@ -16,11 +16,12 @@ from generator.model.base import (
     Name,
     Text,
     TimeOfDay,
+    Timezone,
     Title,
     Version,
 )
+from generator.model.hours import QuietHours, Rotation, Weekday
 
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 Access = Literal["none", "read", "write", "full"]
 
 
@@ -69,6 +70,7 @@ class SlackChannel(Model):
     type: Literal["slack"]
     api_url_file: FilePath
     channel: Text
+    quiet_hours: list[QuietHours] = []
 
 
 class EmailChannel(Model):
@@ -83,6 +85,7 @@ class EmailChannel(Model):
     auth_username: Text | None = None
     auth_password_file: FilePath | None = None
     require_tls: bool = True
+    quiet_hours: list[QuietHours] = []
 
 
 class SnsChannel(Model):
@@ -94,6 +97,7 @@ class SnsChannel(Model):
     phone_number: Annotated[str, Field(pattern=r"^\+[0-9]{6,15}$")] | None = None
     role_arn: Annotated[str, Field(pattern=r"^arn:[^\s]+$")] | None = None
     api_url: HttpUrl | None = None
+    quiet_hours: list[QuietHours] = []
 
 
 class PagerDutyChannel(Model):
@@ -102,6 +106,7 @@ class PagerDutyChannel(Model):
     type: Literal["pagerduty"]
     routing_key_file: FilePath
     url: HttpUrl | None = None
+    quiet_hours: list[QuietHours] = []
 
 
 class WebhookChannel(Model):
@@ -111,6 +116,7 @@ class WebhookChannel(Model):
     url: HttpUrl | None = None
     url_file: FilePath | None = None
     credentials_file: FilePath | None = None
+    quiet_hours: list[QuietHours] = []
 
 
 Channel = Annotated[
@@ -150,7 +156,7 @@ class RoutingKey(Model):
 
 
 class Contact(Model):
-    """A person or a team: per channel (by the channel's name) the address that replaces the channel's own."""
+    """A person, a team, or a rotation: per channel (by its name) the address that replaces the channel's own."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, str | RoutingKey]
@@ -158,6 +164,8 @@ class Contact(Model):
     title: Title | None = None
     lead: DashedName | None = None
     member: DashedName | None = None
+    quiet_hours: list[QuietHours] = []
+    rotation: Rotation | None = None
 
 
 class Monitoring(Model):
@@ -210,7 +218,7 @@ class Platform(Model):
 
     platform: Name
     title: Title
-    timezone: Annotated[str, Field(pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
+    timezone: Timezone = "UTC"
     targets: Targets = Targets()
     sources: dict[DashedName, PostgresSource] = {}
     scrape: Scrape = Scrape()

@@ -15,7 +15,6 @@ from generator.plan.resolution import Resolution, resolve
 from generator.plan.types import (
     Alert,
     Cadence,
-    Channel,
     Domain,
     ExporterSeries,
     Health,
@@ -53,7 +52,8 @@ def plan(files: Files) -> Plan:
     monitoring = people.monitoring(platform)
     escalations = people.escalations(platform, monitoring.severity, monitoring.owner)
     playbook = people.playbook(platform, people.row(platform, monitoring.severity).playbook)
-    watcher = itself.Watcher(platform.platform, monitoring, escalations, playbook, links, scale, evaluation)
+    ending = people.rotations_that_end(platform)
+    watcher = itself.Watcher(platform.platform, monitoring, escalations, playbook, links, scale, evaluation, ending)
     scrape = durations.milliseconds(platform.scrape.interval)
     own = itself.domain(watcher, planned, max(30_000, scrape))
     environment = files.environment
@@ -73,7 +73,7 @@ def plan(files: Files) -> Plan:
         jobs=itself.jobs(declared, alertmanagers, scrape, min(scrape, _DEFAULT_TIMEOUT)),
         alertmanagers=alertmanagers,
         sources=tuple(_source(name, source) for name, source in sorted(platform.sources.items())),
-        channels=tuple(Channel(name, people.delivery(written)) for name, written in sorted(platform.channels.items())),
+        channels=people.channels(platform),
         cadences=tuple(cadences.values()),
         severities=people.severities(platform),
         contact_routes=people.contact_routes(platform),

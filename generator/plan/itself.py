@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from generator import durations, naming
 from generator.condition.promql import quoted
@@ -13,6 +14,8 @@ BLIND_AFTER = 120_000
 # Longer than the window that it looks back: for some five seconds after each start and reload Prometheus has not found
 # Alertmanager yet, and drops what it would send just then. That is sent again a minute later, and nobody's trouble.
 DROPPED_AFTER = 360_000
+# A rotation that is written out until a date is written on in time, by people who may be on leave.
+ROTATION_WARNING = timedelta(days=14)
 NAMED_ALERTS = 50
 PROMETHEUS_JOB = "prometheus"
 ALERTMANAGER_JOB = "alertmanager"
@@ -34,13 +37,20 @@ _STEPS = {
         "Read Alertmanager's log: it names the receiver that refuses messages.",
         "Tell the people whom that receiver serves by other means; look at Alertmanager's page for what is firing.",
     ),
+    "rotation": (
+        "Write the rotation on in platform.yaml: a later `until`, and its people as they are now.",
+        "After that date everybody in it is on call at once.",
+    ),
     "watchdog": ("Nothing to do: this alert always fires, so that its silence shows a broken chain.",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """Plans the alerts of the platform's own domain."""
+    """Plans the alerts of the platform's own domain.
+
+    ``rotations`` are those that end: the contact, its title, and when.
+    """
 
     platform: str
     monitoring: Monitoring
@@ -49,6 +59,7 @@ class Watcher:
     links: Links
     scale: float
     evaluation_interval: int
+    rotations: tuple[tuple[str, str, datetime], ...]
 
     def alert(  # noqa: PLR0913  # each alert names what it differs in
         self,
@@ -63,15 +74,21 @@ class Watcher:
         subject: str | None = None,
         source: str | None = None,
         severity: str | None = None,
+        is_urgent: bool = True,
         for_: int = BLIND_AFTER,
         real_time: bool = False,
         notes: tuple[tuple[str, str], ...] = (),
         value: str = "failing",
+        threshold: str | None = None,
     ) -> Alert:
-        """One alert of the monitoring itself; ``real_time``: its ``for_`` is not scaled, as its window is not."""
+        """One alert of the monitoring itself; ``real_time``: its ``for_`` is not scaled, as its window is not.
+
+        What has a ``severity`` of its own tells nobody; what is not urgent is told in the mildest way there is.
+        """
         silent = severity is not None
         channels = () if silent else self.monitoring.channels
-        severity = severity or self.monitoring.severity
+        severity = severity or (self.monitoring.severity if is_urgent else self.monitoring.mildest_severity)
+        notification = self.monitoring.notification if is_urgent else self.monitoring.slowest_notification
         subject = subject or name
         alertname = alertname or naming.camel(name)
         labels = (
@@ -81,7 +98,7 @@ class Watcher:
             ("source", source or ""),
             ("severity", severity),
             ("owner", self.monitoring.owner),
-            ("notification", self.monitoring.notification),
+            ("notification", notification),
             ("channels", ",".join(channels)),
         )
         panel = f"alert/{name}"
@@ -97,19 +114,19 @@ class Watcher:
             labels=tuple((key, value) for key, value in labels if value),
             severity=severity,
             owner=self.monitoring.owner,
-            notification=self.monitoring.notification,
+            notification=notification,
             channels=channels,
             subject=subject,
             source=source,
             for_=for_ if real_time else people.scaled(for_, self.scale),
             keep_firing_for=0,
             no_data="ok",
-            escalations=() if silent else self.escalations,
+            escalations=self.escalations if is_urgent and not silent else (),
             summary=summary,
             description=description,
             metric=None,
             threshold=None,
-            threshold_text=f"for {durations.text(for_)}" if for_ else "once",
+            threshold_text=threshold or (f"for {durations.text(for_)}" if for_ else "once"),
             value_unit="none",
             value_text=value,
             worst=None,
@@ -119,7 +136,7 @@ class Watcher:
             within=None,
             each=None,
             steps=_STEPS[steps],
-            playbook=None if silent else self.playbook,
+            playbook=self.playbook if is_urgent and not silent else None,
             matching_sql=None,
             unlisted=None,
             notes=notes,
@@ -161,6 +178,18 @@ class Watcher:
             summary="Alertmanager cannot deliver messages.",
             description="A receiver refuses messages or does not answer.",
         )  # fmt: skip
+
+    def rotations_that_end(self) -> Iterator[Alert]:
+        """Rotations that are written out until a date: it comes near, or it has passed."""
+        for contact, title, end in self.rotations:
+            warning = (end - ROTATION_WARNING).timestamp()
+            yield self.alert(
+                naming.underscored(f"rotation_ends_{contact}"), f"vector(time()) >= {warning:.0f}",
+                steps="rotation", for_=0, subject=contact, is_urgent=False, value=f"ends on {end:%Y-%m-%d}",
+                threshold=f"{ROTATION_WARNING.days} days before",
+                summary=f"The rotation {title} has to be written on.",
+                description=f"Who is on call is written out until {end:%Y-%m-%d %H:%M} UTC; then everybody in it is.",
+            )  # fmt: skip
 
     def blindness(self, domains: tuple[Domain, ...]) -> Iterator[Alert]:
         """One alert per source that cannot be seen, and one for single queries that fail."""
@@ -244,7 +273,12 @@ def jobs(declared: tuple[Job, ...], alertmanagers: tuple[str, ...], interval: in
 
 def domain(watcher: Watcher, domains: tuple[Domain, ...], refresh: int) -> Domain:
     """The platform's own domain."""
-    alerts = (*watcher.blindness(domains), *watcher.failures(), watcher.watchdog())
+    alerts = (
+        *watcher.blindness(domains),
+        *watcher.failures(),
+        *watcher.rotations_that_end(),
+        watcher.watchdog(),
+    )
     return Domain(
         name=naming.OWN_DOMAIN,
         title="Monitoring itself",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from generator import durations
 from generator.model import Channel as WrittenChannel
@@ -15,6 +16,7 @@ from generator.model import (
     SlackChannel,
     SnsChannel,
 )
+from generator.plan import quiet_hours, rotations
 from generator.plan.types import (
     Channel,
     ContactRoute,
@@ -22,8 +24,10 @@ from generator.plan.types import (
     Email,
     Escalation,
     Monitoring,
+    OnCall,
     PagerDuty,
     Playbook,
+    Quiet,
     Severity,
     Slack,
     Sns,
@@ -114,10 +118,19 @@ def title(platform: Platform, contact: str) -> str:
 
 
 def reached(platform: Platform, contact: str, severity: str) -> tuple[str, ...]:
-    """The channels over which a contact is told of an alert: those of the matrix's row that the contact has."""
-    found = platform.contacts.get(contact)
-    own = addresses(found) if found is not None else {}
+    """The channels over which a contact is told of an alert: those of the matrix's row that the contact has.
+
+    Of a rotation it is those that any of its people has.
+    """
+    own = {channel for person in behind(platform, contact) for channel in addresses(platform.contacts[person])}
     return tuple(channel for channel in row(platform, severity).channels if channel in own)
+
+
+def behind(platform: Platform, contact: str) -> tuple[str, ...]:
+    """The people of a rotation, else the contact alone; those who are no contact are left out."""
+    found = platform.contacts.get(contact)
+    names = rotations.people(found.rotation) if found is not None and found.rotation is not None else (contact,)
+    return tuple(name for name in names if name in platform.contacts)
 
 
 def escalations(platform: Platform, severity: str, owner: str) -> tuple[Escalation, ...]:
@@ -130,8 +143,15 @@ def escalations(platform: Platform, severity: str, owner: str) -> tuple[Escalati
     for count, name in enumerate(next_names(matrix), start=1):
         contact = person(platform, name, owner)
         if contact is not None:
+            told = behind(platform, contact)
             steps.append(
-                Escalation(contact, title(platform, contact), wait * count, reached(platform, contact, severity))
+                Escalation(
+                    contact,
+                    title(platform, contact),
+                    wait * count,
+                    reached(platform, contact, severity),
+                    tuple(title(platform, person) for person in told) if told != (contact,) else (),
+                )
             )
     return tuple(steps)
 
@@ -148,20 +168,69 @@ def severities(platform: Platform) -> tuple[Severity, ...]:
     return tuple(found)
 
 
+def channels(platform: Platform) -> tuple[Channel, ...]:
+    """The platform's channels, sorted by name."""
+    return tuple(
+        Channel(
+            name,
+            delivery(written),
+            quiet_hours.quiet(written.quiet_hours, f"channel/{name}", platform.timezone),
+        )
+        for name, written in sorted(platform.channels.items())
+    )
+
+
 def contact_routes(platform: Platform) -> tuple[ContactRoute, ...]:
     """Every contact that the matrix can reach, whatever alerts there are, so that a new alert changes no route."""
-    channels = {name: Channel(name, delivery(written)) for name, written in platform.channels.items()}
-    by_way: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    alike: dict[ContactRoute, list[str]] = {}
     for severity in platform.severities:
         for contact in sorted(_reachable(platform, severity)):
-            if way := reached(platform, contact, severity):
-                by_way.setdefault((contact, way), []).append(severity)
-    routes = []
-    for (contact, way), names in sorted(by_way.items()):
-        own = addresses(platform.contacts[contact])
-        told = tuple(Channel(name, addressed(channels[name].delivery, own[name])) for name in way if name in channels)
-        routes.append(ContactRoute(contact, title(platform, contact), tuple(names), told))
-    return tuple(routes)
+            route = _contact_route(platform, contact, severity)
+            if route.channels or route.on_call:
+                alike.setdefault(route, []).append(severity)
+    routes = (replace(route, severities=tuple(names)) for route, names in alike.items())
+    rank = platform.severities.index
+    return tuple(
+        sorted(
+            routes,
+            key=lambda route: (
+                route.contact,
+                [channel.name for channel in route.channels],
+                rank(route.severities[0]),
+            ),
+        )
+    )
+
+
+def _contact_route(platform: Platform, contact: str, severity: str) -> ContactRoute:
+    """How a contact is told of alerts of one severity, which is not yet said in it."""
+    called = title(platform, contact)
+    rotation = platform.contacts[contact].rotation
+    if rotation is None:
+        told = _deliveries(platform, contact, severity)
+        return ContactRoute(contact, called, (), told, _quiet(platform, contact, severity))
+    when = rotations.intervals(contact, rotation, platform.timezone)
+    on_call = tuple(
+        OnCall(person, title(platform, person), told, when[person], _quiet(platform, person, severity))
+        for person in behind(platform, contact)
+        if (told := _deliveries(platform, person, severity))
+    )
+    return ContactRoute(contact, called, (), (), (), on_call)
+
+
+def _deliveries(platform: Platform, contact: str, severity: str) -> tuple[Channel, ...]:
+    own = addresses(platform.contacts[contact])
+    return tuple(
+        Channel(name, addressed(delivery(platform.channels[name]), own[name]))
+        for name in row(platform, severity).channels
+        if name in own and name in platform.channels
+    )
+
+
+def _quiet(platform: Platform, contact: str, severity: str) -> tuple[Quiet, ...]:
+    """A contact's quiet hours that hold for a severity."""
+    found = quiet_hours.quiet(platform.contacts[contact].quiet_hours, f"contact/{contact}", platform.timezone)
+    return tuple(one for one in found if severity not in one.except_)
 
 
 def _reachable(platform: Platform, severity: str) -> set[str]:
@@ -197,7 +266,21 @@ def monitoring(platform: Platform) -> Monitoring:
     channels = tuple(written.channels) or tuple(matrix.channels) or tuple(sorted(platform.channels))
     owner = written.owner or next(_known(platform, next_names(matrix)), None) or min(platform.contacts)
     notification = "immediate" if "immediate" in platform.notifications else min(platform.notifications)
-    return Monitoring(owner, severity, channels, notification, written.watchdog)
+    slots = sorted(
+        (cadence.day is not None, name) for name, cadence in platform.notifications.items() if cadence.at is not None
+    )
+    slowest = slots[0][1] if slots else notification
+    return Monitoring(owner, severity, channels, notification, written.watchdog, platform.severities[-1], slowest)
+
+
+def rotations_that_end(platform: Platform) -> tuple[tuple[str, str, datetime], ...]:
+    """Every rotation that is written out until a date: its contact, how people call it, and when in UTC."""
+    return tuple(
+        (name, title(platform, name), end)
+        for name, contact in sorted(platform.contacts.items())
+        if contact.rotation is not None
+        if (end := rotations.ends(contact.rotation, platform.timezone)) is not None
+    )
 
 
 def _known(platform: Platform, names: tuple[str, ...]) -> Iterator[str]:

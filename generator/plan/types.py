@@ -84,11 +84,48 @@ Delivery = Slack | Email | Sns | PagerDuty | Webhook
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """One stretch of a time interval, as Alertmanager knows them: everything that is given has to hold.
+
+    ``start`` and ``end`` are minutes of the day, the last left out; the other ranges include both ends.
+    """
+
+    start: int = 0
+    end: int = 24 * 60
+    weekdays: tuple[str, ...] = ()
+    days: tuple[int, int] | None = None
+    months: tuple[int, int] | None = None
+    years: tuple[int, int] | None = None
+    timezone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeInterval:
+    """Stretches of time under one name; it holds where any of them does."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Quiet hours: nothing goes out in ``interval``, but for alerts of the severities in ``except_``.
+
+    ``text`` is what people read.
+    """
+
+    interval: TimeInterval
+    except_: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """A way to reach people."""
 
     name: str
     delivery: Delivery
+    quiet: tuple[Quiet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,23 +146,44 @@ class Cadence:
 
 
 @dataclass(frozen=True, slots=True)
+class OnCall:
+    """One person of a rotation: told while any of ``active`` holds and none of ``quiet``."""
+
+    contact: str
+    title: str
+    channels: tuple[Channel, ...]
+    active: tuple[TimeInterval, ...]
+    quiet: tuple[Quiet, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContactRoute:
-    """How one contact is told of an escalation: the deliveries for alerts of the severities listed."""
+    """How one contact is told of an escalation: the deliveries for alerts of the severities listed.
+
+    Of a rotation, which has no ``channels`` of its own, ``on_call`` are its people. ``quiet`` are the contact's quiet
+    hours that hold for these severities.
+    """
 
     contact: str
     title: str
     severities: tuple[str, ...]
     channels: tuple[Channel, ...]
+    quiet: tuple[Quiet, ...] = ()
+    on_call: tuple[OnCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """One step: whom the alert goes to when it was not taken ``after`` milliseconds of firing."""
+    """One step: whom the alert goes to when it was not taken ``after`` milliseconds of firing.
+
+    ``people`` is how people call those of a rotation; none where the contact is no rotation.
+    """
 
     contact: str
     title: str
     after: int
     channels: tuple[str, ...]
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,13 +438,18 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Monitoring:
-    """Who hears that the monitoring itself is blind or broken; ``watchdog`` is a channel or None."""
+    """Who hears that the monitoring itself is blind or broken; ``watchdog`` is a channel or None.
+
+    What is not urgent has the ``mildest_severity`` and the ``slowest_notification``.
+    """
 
     owner: str
     severity: str
     channels: tuple[str, ...]
     notification: str
     watchdog: str | None
+    mildest_severity: str = "info"
+    slowest_notification: str = "immediate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator import durations
-from generator.plan.types import Alert, Cadence
+from generator.plan.types import Alert, Cadence, Escalation, Plan, Quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,37 @@ def told(alert: Alert, cadence: Cadence) -> Iterator[Told]:
     """Who hears of an alert: at first its owner, over its own channels, then whoever comes next."""
     yield Told(when_told(cadence), alert.owner, ", ".join(alert.channels))
     for step in alert.escalations:
-        yield Told(f"not taken {durations.text(step.after)} after it fired", step.title, ", ".join(step.channels))
+        yield Told(f"not taken {durations.text(step.after)} after it fired", _who(step), ", ".join(step.channels))
+
+
+def _who(step: Escalation) -> str:
+    """``Anna``, or of a rotation ``On call: Anna, Erik or Mats``."""
+    if not step.people:
+        return step.title
+    *others, last = step.people
+    return f"{step.title}: {', '.join(others)}{' or ' if others else ''}{last}"
+
+
+def quiet(plan: Plan, alert: Alert) -> Iterator[str]:
+    """The quiet hours of whoever hears of an alert: what has ended by their end, they never hear of."""
+    (cadence,) = (one for one in plan.cadences if one.name == alert.notification)
+    found: dict[str, None] = {}
+    if cadence.at is None:
+        for channel in plan.channels:
+            if channel.name in alert.channels:
+                found |= dict.fromkeys(_quiet(channel.name, channel.quiet, alert.severity))
+    contacts = {step.contact for step in alert.escalations}
+    for route in plan.contact_routes:
+        if route.contact in contacts and alert.severity in route.severities:
+            for person in route.on_call or (route,):
+                found |= dict.fromkeys(_quiet(person.title, person.quiet, alert.severity))
+    yield from found
+
+
+def _quiet(who: str, hours: tuple[Quiet, ...], severity: str) -> Iterator[str]:
+    for one in hours:
+        if severity not in one.except_:
+            yield f"{who} is quiet {one.text}: what still fires then is told afterwards"
 
 
 def when_told(cadence: Cadence) -> str:

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from generator import naming
 from generator.emit import alertmanager
 from generator.emit.alertmanager import Receiver
-from generator.plan.types import Alert, Channel, Email, Escalation, Plan, Slack, Sns, Webhook
+from generator.plan.types import Alert, Channel, Email, Escalation, Plan, Quiet, Slack, Sns, Webhook
 from generator.routing.evaluation import Configuration, Outcome, Situation, configuration, outcomes
+from generator.routing.intervals import holds
 from generator.routing.matchers import Labels, matcher
 from generator.routing.tree import Route
 
@@ -26,8 +27,9 @@ class Told:
     """What some receivers make of an alert: who is told over which channels, from when on, and how often.
 
     ``at`` is None where nobody is told, for ``reason``; ``waits_until`` says that they are not told at once, since the
-    time intervals ``window`` are closed until then. Repeats come ``every`` so many milliseconds, or at ``again_at``
-    where a window paces them.
+    time intervals ``window`` are closed until then, and ``closed`` why in words: None where somebody else is on call.
+    Repeats come ``every`` so many milliseconds, or at ``again_at`` where a window paces them. ``closes``: quiet hours
+    or a hand-over may come before the alert ends, and then they do not hear of its end.
     """
 
     receivers: tuple[str, ...]
@@ -36,6 +38,8 @@ class Told:
     at: datetime | None
     waits_until: datetime | None
     window: tuple[str, ...]
+    closed: str | None
+    closes: bool
     every: int | None
     again_at: datetime | None
     hears_end: bool
@@ -118,24 +122,32 @@ class _Steps:
         self._receivers = {one.name: one for one in alertmanager.receivers(question.plan)}
         self._named = {other.alertname: f"{other.domain}/{other.name}" for other in question.also}
         self._contacts = {
-            naming.contact_receiver(route.contact, route.severities[0]): route.title
+            (route.contact, naming.contact_receiver(one.contact, route.severities[0])): (
+                one.title if one is route else f"{one.title} ({route.title})"
+            )
             for route in question.plan.contact_routes
+            for one in route.on_call or (route,)
         }
+        self._quiet = {one.interval.name: one.text for one in _every_quiet(question.plan)}
+        self._slots = {cadence.name for cadence in question.plan.cadences}
 
     def step(self, labels: Labels, escalation: Escalation | None) -> Step:
         after = escalation.after if escalation is not None else 0
         moment = self._question.fires_at + timedelta(milliseconds=after)
         contact = {"escalation": escalation.contact} if escalation is not None else {}
         found = outcomes(self._tree, {**labels, **contact}, moment, self._situation)
-        told = tuple(_together([self._told(outcome, labels, moment) for outcome in found]))
+        told = _together([self._told(outcome, {**labels, **contact}, moment) for outcome in found])
         wait = max(outcome.route.group_wait for outcome in found)
-        return Step(after, escalation.contact if escalation is not None else None, wait, told)
+        in_order = tuple(sorted(told, key=lambda one: one.waits_until is not None))
+        return Step(after, escalation.contact if escalation is not None else None, wait, in_order)
 
     def _told(self, outcome: Outcome, labels: Labels, moment: datetime) -> Told:
         route, receiver = outcome.route, self._receivers[outcome.route.receiver]
         reason = _reason(outcome, receiver)
         at = outcome.told_at.astimezone(moment.tzinfo) if outcome.told_at is not None and reason is None else None
         intervals = (*route.active_time_intervals, *route.mute_time_intervals)
+        is_contact = (labels.get("escalation", ""), receiver.name) in self._contacts
+        quiet = self._who(receiver, labels) if is_contact else receiver.channels[0].name if receiver.channels else ""
         waits = at is not None and not self._tree.is_open(route, moment + timedelta(milliseconds=route.group_wait))
         again_at = self._again_at(route, at) if at is not None else None
         return Told(
@@ -145,12 +157,23 @@ class _Steps:
             at=at,
             waits_until=at if waits else None,
             window=intervals if waits or reason == "never open" else (),
+            closed=self._closed(quiet, route, moment) if waits else None,
+            closes=bool(set(intervals) - self._slots),
             every=route.repeats_after if at is not None and again_at is None else None,
             again_at=again_at,
             hears_end=receiver.tells_end and reason is None,
             reason=reason,
             inhibited_by=self._named.get((outcome.inhibited_by or {}).get("alertname", "")),
         )
+
+    def _closed(self, who: str, route: Route, moment: datetime) -> str | None:
+        """Why a route waits; None where a rotation has somebody else on call."""
+        at = moment + timedelta(milliseconds=route.group_wait)
+        quiet = [name for name in route.mute_time_intervals if holds(self._tree.time_intervals[name], at)]
+        if quiet:
+            return f"{who} is quiet {' and '.join(self._quiet[name] for name in quiet)}"
+        slots = self._slots.intersection(route.active_time_intervals)
+        return f"outside its window: {', '.join(sorted(slots))}" if slots else None
 
     def _again_at(self, route: Route, at: datetime) -> datetime | None:
         """When a window lets the next message through; None where none holds it up."""
@@ -160,14 +183,24 @@ class _Steps:
 
     def _who(self, receiver: Receiver, labels: Labels) -> str:
         """How people call whoever a receiver reaches."""
-        if receiver.name in self._contacts:
-            return self._contacts[receiver.name]
+        contact = labels.get("escalation", "")
+        if (contact, receiver.name) in self._contacts:
+            return self._contacts[contact, receiver.name]
         if receiver.name == naming.WATCHDOG_RECEIVER:
             return "dead man's switch"
         if receiver.name == naming.UNROUTED_RECEIVER:
             return self._question.title(self._question.plan.monitoring.owner)
         owner = labels.get("owner")
         return self._question.title(owner) if owner else "everybody there"
+
+
+def _every_quiet(plan: Plan) -> Iterator[Quiet]:
+    for channel in plan.channels:
+        yield from channel.quiet
+    for route in plan.contact_routes:
+        yield from route.quiet
+        for person in route.on_call:
+            yield from person.quiet
 
 
 def _reason(outcome: Outcome, receiver: Receiver) -> Reason | None:

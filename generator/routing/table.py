@@ -51,7 +51,8 @@ def _rows(step: Step, told: Told, fires_at: datetime) -> Iterator[Row]:
     elif told.waits_until is None:
         yield when, told.who, ", ".join(told.over), again(told)
     else:
-        yield when, "nobody", f"outside its window: {', '.join(told.window)}", ""
+        if told.closed is not None:
+            yield when, "nobody", told.closed, ""
         yield day_and_time(told.waits_until), told.who, ", ".join(told.over), again(told)
 
 
@@ -96,7 +97,10 @@ def afterwards(answer: Answer) -> Iterator[tuple[str, str]]:
 def _resolved(answer: Answer, reasons: Set[str | None]) -> str:
     hear = hearers(answer)
     if hear:
-        only = " if it came to them" if len(hear) > 1 or len(answer.steps) > 1 else ""
+        closes = any(told.closes for step in answer.steps for told in step.told if told.hears_end)
+        only = " if it came to them" if len(hear) > 1 or len(answer.steps) > 1 or closes else ""
+        if closes:
+            only += ", unless quiet hours or a hand-over came between"
         return f"{_listed(hear)} {'hears' if len(hear) == 1 else 'hear'} it{only}"
     if "silenced" in reasons:
         return "nobody hears it, if it ends while it is silenced"

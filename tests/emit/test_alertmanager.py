@@ -15,7 +15,19 @@ from hypothesis import strategies as st
 from generator import durations, model, naming
 from generator.emit import alertmanager
 from generator.plan.cadences import RETENTION, cadence
-from generator.plan.types import Channel, Monitoring, Plan, Record, Slack, Webhook
+from generator.plan.types import (
+    Channel,
+    ContactRoute,
+    Monitoring,
+    OnCall,
+    Plan,
+    Quiet,
+    Record,
+    Slack,
+    Stretch,
+    TimeInterval,
+    Webhook,
+)
 from tests.emit import messages, plans
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "messages"
@@ -81,6 +93,39 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written(PLAN, tmp_path_factory.mktemp("alertmanager"))
 
 
+def quiet(name: str, *except_: str) -> Quiet:
+    """Quiet hours of an evening."""
+    stretch = Stretch(20 * 60, 24 * 60, timezone="Europe/Stockholm")
+    return Quiet(TimeInterval(name, (stretch,)), except_, "20:00 to 24:00 (Europe/Stockholm)")
+
+
+def on_call(contact: str, route: ContactRoute, *hours: Quiet) -> OnCall:
+    """A person of a rotation, on call at any time."""
+    return OnCall(contact, contact, route.channels, (TimeInterval(f"on-call/duty/{contact}", (Stretch(),)),), hours)
+
+
+QUIET = replace(
+    PLAN,
+    channels=(
+        replace(PLAN.channels[0], quiet=(quiet("quiet/channel/email"),)),
+        *PLAN.channels[1:4],
+        replace(PLAN.channels[4], quiet=(quiet("all"), quiet("mild", "critical", "high"), quiet("worst", "critical"))),
+        *PLAN.channels[5:],
+    ),
+    cadences=(*PLAN.cadences, cadence("evening", model.Cadence(at="21:00"), "Europe/Stockholm", 1.0)),
+    contact_routes=(
+        replace(plans.ANNA, quiet=(quiet("quiet/contact/anna"),)),
+        ContactRoute(
+            "duty",
+            "Duty",
+            ("critical",),
+            (),
+            (),
+            (on_call("anna", plans.ANNA), on_call("bo", plans.ONCALL, quiet("b"))),
+        ),
+        plans.ONCALL,
+    ),
+)
 SHAPES = {
     "whole": PLAN,
     "no watchdog": replace(PLAN, monitoring=Monitoring("ops", "critical", ("slack",), "immediate", None)),
@@ -89,6 +134,7 @@ SHAPES = {
     "at once only": replace(PLAN, cadences=(cadence("immediate", model.Cadence(), "UTC", 1.0),)),
     "scaled": plans.plan(scale=0.01),
     "barely any time": plans.plan(scale=0.000001),
+    "quiet hours and rotations": QUIET,
     "across midnight": replace(
         PLAN,
         cadences=(cadence("late", model.Cadence(at="23:58", day="sunday"), "Europe/Stockholm", 1.0), *PLAN.cadences),
@@ -167,9 +213,9 @@ def test_traps_of_the_tree(plan: Plan) -> None:
     names = [receiver["name"] for receiver in whole["receivers"]]
     assert len(names) == len(set(names))
     assert {route["receiver"] for _, route in routes} == set(names)
-    intervals = {interval["name"] for interval in whole["time_intervals"]}
-    slots = {one.name for one in plan.cadences if one.at is not None}
-    assert intervals == slots
+    intervals = [interval["name"] for interval in whole["time_intervals"]]
+    named = [route.get(key, ()) for _, route in routes for key in ("active_time_intervals", "mute_time_intervals")]
+    assert sorted(intervals) == sorted({name for names in named for name in names})
     for path, route in routes:
         every = durations.milliseconds(route["group_interval"])
         repeat = durations.milliseconds(route["repeat_interval"])
@@ -177,7 +223,8 @@ def test_traps_of_the_tree(plan: Plan) -> None:
         assert 0 < repeat <= RETENTION
         assert repeat % every or every == 1, "an exact multiple slips a tick"
         is_digest = route["receiver"].startswith("digest-")
-        assert is_digest == ("active_time_intervals" in route), "time intervals are not inherited"
+        is_shift = path[:1] == ('escalation=~".+"',) and route.get("continue")
+        assert bool(is_digest or is_shift) == ("active_time_intervals" in route), "time intervals are not inherited"
         if is_digest:
             assert [f'notification="{name}"' for name in route["active_time_intervals"]] == [path[0]]
     for receiver in whole["receivers"]:
@@ -235,6 +282,53 @@ def test_the_worst_severity_mutes_the_others_on_metrics() -> None:
     for matchers in rule["source_matchers"], rule["target_matchers"]:
         assert {'subject!~"settlement"', 'subject=~".+"', 'domain=~".+"', 'domain!="tocsin"'} <= set(matchers)
     assert rule["equal"] == ["platform", "domain", "subject", "method", "priority"]
+
+
+def routes_of(plan: Plan, receiver: str, notification: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """The routes of a cadence to a receiver: what they match beside the channel, and what mutes them."""
+    routes = walk(configuration(plan)["route"])
+    return [
+        (path[2:], tuple(route.get("mute_time_intervals", ())))
+        for path, route in routes
+        if path[:1] == (f'notification="{notification}"',) and route["receiver"] == receiver and len(path) > 1
+    ]
+
+
+def test_quiet_hours_mute_a_channel() -> None:
+    assert routes_of(QUIET, "channel-email", "immediate") == [((), ("quiet/channel/email",))]
+    assert routes_of(QUIET, "channel-sms", "immediate") == [((), ())]
+
+
+def test_each_severity_has_its_own_quiet_hours_and_a_stranger_the_fewest() -> None:
+    assert routes_of(QUIET, "channel-slack", "immediate") == [
+        (('severity="high"',), ("all", "worst")),
+        (('severity=~"medium|warning|low|info"',), ("all", "mild", "worst")),
+        (('severity!~"high|medium|warning|low|info"',), ("all",)),
+    ]
+
+
+def test_a_slot_outside_quiet_hours_stays_one_message() -> None:
+    assert routes_of(QUIET, "digest-slack", "daily")[0][0] == ('severity="high"',), "zones differ: nobody can tell"
+    alike = replace(QUIET, cadences=(cadence("noon", model.Cadence(at="12:00"), "Europe/Stockholm", 1.0),))
+    assert routes_of(alike, "digest-slack", "noon") == [((), ())]
+    assert len(routes_of(QUIET, "digest-slack", "evening")) == 3
+
+
+def test_a_rotation_tells_whoever_is_on_call() -> None:
+    escalations = configuration(QUIET)["route"]["routes"][1]["routes"]
+    assert escalations[0]["mute_time_intervals"] == ["quiet/contact/anna"]
+    assert escalations[1] == {
+        "matchers": ['escalation="duty"', 'severity="critical"'],
+        "routes": [
+            {"receiver": "contact-anna-critical", "active_time_intervals": ["on-call/duty/anna"], "continue": True},
+            {
+                "receiver": "contact-bo-critical",
+                "active_time_intervals": ["on-call/duty/bo"],
+                "mute_time_intervals": ["b"],
+                "continue": True,
+            },
+        ],
+    }
 
 
 def test_contacts_have_their_own_addresses() -> None:
