@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from generator import emit, write
+from generator import checks, emit, write
 from generator.checks import APART, CHECKS, Check
 from generator.checks.secrets import without_quotes
 from generator.diagnostics import Problem, Span, render, render_github, render_json
@@ -222,12 +222,19 @@ def _known_alerts(
         files = files_of_alert(folders, name, environment)
     if files is None:
         return _among_all(folders, name, also, environment, format_)
-    platforms, problems = _checked([files])
-    if problems:
-        _fail(problems, format_, "nobody is told")
-    what = plan(platforms[0])
+    problems = _run_checks(files, _deciding(files)) if isinstance(files, Files) else list(files)
+    if problems or not isinstance(files, Files):
+        _fail(sorted(set(without_quotes(problems))), format_, "nobody is told")
+    what = plan(files)
     every = {f"{alert.domain}/{alert.name}": alert for domain in what.domains for alert in domain.alerts}
-    return platforms[0], what, every["/".join(name.split("/")[-2:])] if name is not None else None, ()
+    return files, what, every["/".join(name.split("/")[-2:])] if name is not None else None, ()
+
+
+def _deciding(files: Files) -> tuple[Check, ...]:
+    """The checks of what decides who is told: SQL does for alerts on records alone."""
+    if any(file.model.records for file in files.domains):
+        return CHECKS
+    return tuple(check for check in CHECKS if check is not checks.sql.check)
 
 
 def _among_all(

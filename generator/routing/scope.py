@@ -5,6 +5,7 @@ The routes are driven by labels, so the other domains of a platform change none.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from generator.diagnostics import Problem
@@ -13,6 +14,7 @@ from generator.model import Domain
 
 _SUFFIXES = (".yaml", ".py")
 _PARTS = (2, 3)  # domain and alert, with the platform before them or not
+_WORD = re.compile(r"[A-Za-z_]\w*")
 _OTHER = re.compile(r"\b([A-Za-z_][\w-]*)\.[A-Za-z_]")
 
 
@@ -31,7 +33,9 @@ def files_of_alert(folders: Sequence[Path], name: str, environment: str | None) 
     domain = next(file.model for file in files.domains if file.model.domain == parts[-2])
     is_called_so = called in (None, files.platform.model.platform)
     alert = domain.alerts.get(parts[-1])
-    return files if is_called_so and alert is not None and alert.enabled else None
+    if not is_called_so or alert is None or not alert.enabled:
+        return None
+    return replace(files, domains=tuple(_without_the_rest(file, parts[-2], parts[-1]) for file in files.domains))
 
 
 def files_of_platform(folder: Path, environment: str | None) -> Files | tuple[Problem, ...]:
@@ -60,6 +64,16 @@ def _load(folder: Path, domain: str, environment: str | None) -> Files | tuple[P
     if problems or not isinstance(platform, PlatformFile):
         return tuple(sorted(problems))
     return Files(folder.as_posix(), environment, platform, tuple(found[name] for name in sorted(found)))
+
+
+def _without_the_rest(file: DomainFile, domain: str, alert: str) -> DomainFile:
+    """A domain without what the alert does not look at: nothing else of it decides who is told."""
+    model = file.model
+    is_its_own = model.domain == domain
+    kept = {alert: model.alerts[alert]} if is_its_own else {}
+    words = {word for one in kept.values() for word in _WORD.findall(one.condition or "")}
+    records = {name: record for name, record in model.records.items() if not words.isdisjoint(record.fields)}
+    return DomainFile(file.source, model.model_copy(update={"alerts": kept, "records": records, "kpis": {}}))
 
 
 def _file(folder: Path, domain: str) -> Path | None:

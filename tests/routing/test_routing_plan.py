@@ -81,24 +81,16 @@ def test_who_takes_it_silences_every_step(platform: str, alert: Alert) -> None:
 def test_one_domain_alone_gives_the_same_answers(platform: str) -> None:
     """What is read for one alert: its steps are those of the whole plan, and the checks find nothing in it."""
     folder = PLATFORMS[platform]
-    seen: dict[str, Plan] = {}
     for domain in whole(platform).domains:
         for alert in domain.alerts if domain.name != naming.OWN_DOMAIN else ():
-            if domain.name not in seen:
-                files = files_of_alert([folder], f"{domain.name}/{alert.name}", None)
-                assert isinstance(files, Files), files
-                assert [problem for check in CHECKS for problem in check(files)] == []
-                seen[domain.name] = plan(files)
-                assert routes(seen[domain.name]) == routes(whole(platform))
-            alone = {
-                one.name: one
-                for found in seen[domain.name].domains
-                for one in found.alerts
-                if found.name == domain.name
-            }
-            assert alone[alert.name] == alert
-            little = answer(Question(seen[domain.name], str, alone[alert.name], (), NOON))
-            assert little == asked(platform, alert)
+            files = files_of_alert([folder], f"{domain.name}/{alert.name}", None)
+            assert isinstance(files, Files), files
+            assert [problem for check in CHECKS for problem in check(files)] == []
+            alone = plan(files)
+            assert routes(alone) == routes(whole(platform))
+            (own,) = (one for found in alone.domains if found.name == domain.name for one in found.alerts)
+            assert own == alert
+            assert answer(Question(alone, str, own, (), NOON)) == asked(platform, alert)
 
 
 def routes(what: Plan) -> object:
