@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from generator import masking
 
@@ -14,6 +15,8 @@ _TAB = 4
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+Level = Literal["error", "warning"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -28,7 +31,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong with the input.
+    """One thing that is wrong with the input, or for a warning that somebody should know before it is used.
 
     ``code`` is greppable (``unknown-name``), ``message`` is lower case without a full stop, ``help`` holds
     the hints that follow it.
@@ -38,18 +41,20 @@ class Problem:
     code: str
     message: str
     help: tuple[str, ...] = ()
+    level: Level = "error"
 
 
 def render(problems: Iterable[Problem], texts: Mapping[str, str], written: str = "nothing was written") -> str:
     """Show problems under the lines that they are about; ``texts`` holds the files by their paths.
 
-    Secrets are masked, and what a terminal would obey is shown escaped.
+    Secrets are masked, and what a terminal would obey is shown escaped. ``written`` is what became of the output
+    because of the errors.
     """
     found = sorted(set(problems))
     lines = {path: _shown_lines(path, texts[path], found) for path in {p.span.path for p in found} & texts.keys()}
     shown = [line for problem in found for line in _render(problem, lines.get(problem.span.path, []))]
     if found:
-        shown.append(f"{len(found)} error{'s' if len(found) > 1 else ''}; {written}")
+        shown.append(_count(found, written))
     return "".join(f"{line}\n" for line in shown)
 
 
@@ -66,6 +71,7 @@ def render_json(problems: Iterable[Problem]) -> str:
             "line": problem.span.line,
             "column": problem.span.column,
             "end": problem.span.end,
+            "level": problem.level,
             "code": problem.code,
             "message": masking.mask_shapes(problem.message),
             "help": [masking.mask_shapes(hint) for hint in problem.help],
@@ -75,10 +81,17 @@ def render_json(problems: Iterable[Problem]) -> str:
     return json.dumps(rows, indent=2) + "\n"
 
 
+def _count(found: list[Problem], written: str) -> str:
+    """``2 errors, 1 warning; nothing was written``."""
+    numbers = {level: sum(problem.level == level for problem in found) for level in get_args(Level)}
+    counted = ", ".join(f"{number} {level}{'s' if number > 1 else ''}" for level, number in numbers.items() if number)
+    return f"{counted}; {written}" if numbers["error"] else counted
+
+
 def _render(problem: Problem, lines: list[str]) -> Iterator[str]:
     span = problem.span
     place = f"{visible(span.path)}:{span.line}:{span.column}"
-    yield f"{place}: error[{visible(problem.code)}]: {_message(problem.message)}"
+    yield f"{place}: {problem.level}[{visible(problem.code)}]: {_message(problem.message)}"
     gutter = " " * (len(str(span.line)) + 2)
     if 1 <= span.line <= len(lines):
         text, carets = _excerpt(lines[span.line - 1], span)
@@ -91,13 +104,13 @@ def _render(problem: Problem, lines: list[str]) -> Iterator[str]:
 def _github(problem: Problem) -> str:
     span = problem.span
     text = "\n".join((_message(problem.message), *(f"help: {_message(hint)}" for hint in problem.help)))
-    data = f"error[{visible(problem.code)}]: {text}"
+    data = f"{problem.level}[{visible(problem.code)}]: {text}"
     for character in "%\r\n":
         data = data.replace(character, f"%{ord(character):02X}")
     path = visible(span.path)
     for character in "%\r\n:,":
         path = path.replace(character, f"%{ord(character):02X}")
-    return f"::error file={path},line={span.line},col={span.column}::{data}\n"
+    return f"::{problem.level} file={path},line={span.line},col={span.column}::{data}\n"
 
 
 def _shown_lines(path: str, text: str, problems: list[Problem]) -> list[str]:

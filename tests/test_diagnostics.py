@@ -87,6 +87,21 @@ def test_nothing_that_a_terminal_obeys_gets_through() -> None:
     assert "m\\nq\\x07\\u2028" in text
 
 
+def test_warnings_stand_among_errors_and_are_counted_apart() -> None:
+    """They keep their place; what became of the output is said of errors alone."""
+    warning = Problem(Span("a.yaml", 2), "y", "two", level="warning")
+    error, other = Problem(Span("a.yaml", 1), "x", "one"), Problem(Span("a.yaml", 3), "x", "three")
+    assert render([other, warning, error], {}).splitlines() == [
+        "a.yaml:1:1: error[x]: one",
+        "a.yaml:2:1: warning[y]: two",
+        "a.yaml:3:1: error[x]: three",
+        "2 errors, 1 warning; nothing was written",
+    ]
+    assert render([warning], {}).splitlines()[1:] == ["1 warning"]
+    assert render_github([warning]) == "::warning file=a.yaml,line=2,col=1::warning[y]: two\n"
+    assert [row["level"] for row in json.loads(render_json([warning, error]))] == ["error", "warning"]
+
+
 def test_github_gets_its_escapes() -> None:
     problem = Problem(Span("a,b:c.yaml", 3, 5, 9), "bad-thing", "50% of\nit", ("first", "second"))
     assert render_github([problem]) == (
@@ -97,8 +112,17 @@ def test_github_gets_its_escapes() -> None:
 def test_json_is_one_list() -> None:
     rows = json.loads(render_json([Problem(Span(PATH, 3, 5, 9), "x", "å\x1b", ("h",)), Problem(Span(PATH), "y", "m")]))
     assert rows == [
-        {"path": PATH, "line": 1, "column": 1, "end": 2, "code": "y", "message": "m", "help": []},
-        {"path": PATH, "line": 3, "column": 5, "end": 9, "code": "x", "message": "å\x1b", "help": ["h"]},
+        {"path": PATH, "line": 1, "column": 1, "end": 2, "level": "error", "code": "y", "message": "m", "help": []},
+        {
+            "path": PATH,
+            "line": 3,
+            "column": 5,
+            "end": 9,
+            "level": "error",
+            "code": "x",
+            "message": "å\x1b",
+            "help": ["h"],
+        },
     ]
     assert json.loads(render_json([])) == []
 
@@ -177,8 +201,9 @@ def test_names_of_secrets() -> None:
 NUMBERS = st.integers(-5, 400)
 SPANS = st.builds(Span, st.sampled_from([PATH, "x\n", ""]), NUMBERS, NUMBERS, NUMBERS)
 PROBLEMS = st.builds(
-    Problem, SPANS, st.sampled_from(["inline-secret", "x"]) | st.text(), st.text(), st.lists(st.text()).map(tuple)
-)
+    Problem, SPANS, st.sampled_from(["inline-secret", "x"]) | st.text(), st.text(), st.lists(st.text()).map(tuple),
+    st.sampled_from(["error", "warning"]),
+)  # fmt: skip
 
 
 @given(st.lists(PROBLEMS, max_size=4), st.dictionaries(st.sampled_from([PATH, "x\n", ""]), st.text(max_size=300)))
