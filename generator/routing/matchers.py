@@ -19,6 +19,7 @@ _MATCHER = re.compile(rf"{_SPACE}([a-zA-Z_:][a-zA-Z0-9_:]*){_SPACE}(=~|=|!=|!~){
 # Go's strings.TrimSpace; Python's strip() takes four control characters more.
 _WHITE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _OPERATORS: dict[str, Operator] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
+_ORDER = tuple(_OPERATORS)  # Alertmanager's MatchType
 
 
 class MatcherError(ValueError):
@@ -41,6 +42,11 @@ class Matcher:
             return (value == self.value) is (self.operator == "=")
         return (self._pattern.fullmatch(value) is not None) is (self.operator == "=~")
 
+    def __str__(self) -> str:
+        """As Alertmanager writes it, however it was written."""
+        escaped = self.value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+        return f'{self.name}{self.operator}"{escaped}"'
+
 
 def matcher(name: str, operator: Operator, value: str) -> Matcher:
     """A matcher; MatcherError if its pattern cannot be read."""
@@ -55,6 +61,12 @@ def matcher(name: str, operator: Operator, value: str) -> Matcher:
 def all_match(matchers: Iterable[Matcher], labels: Labels) -> bool:
     """Whether every matcher matches; without any, every alert does."""
     return all(one.matches(labels) for one in matchers)
+
+
+def texts(matchers: Iterable[Matcher]) -> tuple[str, ...]:
+    """The texts of the matchers of one route, sorted as Alertmanager sorts them: by name, value and operator."""
+    in_order = sorted(matchers, key=lambda one: (one.name, one.value, _ORDER.index(one.operator)))
+    return tuple(map(str, in_order))
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from generator import durations
-from generator.routing.matchers import Labels, Matcher, MatcherError, all_match, matcher, parse_matchers
+from generator.routing.matchers import Labels, Matcher, MatcherError, all_match, matcher, parse_matchers, texts
 
 _YEARS = re.compile(r"(\d+)y(.*)")
 _YEAR = 365 * 24 * 3_600_000
@@ -24,8 +24,12 @@ class RouteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route, complete; durations are milliseconds. ``group_by`` None: by all labels."""
+    """One route, complete; durations are milliseconds. ``group_by`` None: by all labels.
 
+    ``path`` holds the texts of the matchers of every route from the root to this one.
+    """
+
+    path: tuple[tuple[str, ...], ...]
     matchers: tuple[Matcher, ...]
     receiver: str
     continue_: bool
@@ -50,13 +54,18 @@ class Route:
         return tuple(found) or (self,)
 
     @property
+    def key(self) -> str:
+        """What Alertmanager knows a route by across reloads (dispatch/route.go, Key)."""
+        return "/".join(f"{{{','.join(level)}}}" for level in self.path)
+
+    @property
     def repeats_after(self) -> int:
         """After how long a message is sent again: on a tick of ``group_interval``, and an exact multiple slips one."""
         return (self.repeat_interval // self.group_interval + 1) * self.group_interval
 
 
 # dispatch.DefaultRouteOpts
-_DEFAULT = Route((), "", False, (), 30_000, 300_000, 4 * 3_600_000, (), (), ())
+_DEFAULT = Route((), (), "", False, (), 30_000, 300_000, 4 * 3_600_000, (), (), ())
 
 
 def root(values: Mapping[str, Any]) -> Route:
@@ -76,15 +85,18 @@ def matchers_of(values: Mapping[str, Any], prefix: str = "") -> tuple[Matcher, .
         raise MatcherError(f"invalid label name {strange[0]!r}")
     return (
         *(matcher(name, "=", value) for name, value in equal.items()),
-        *(matcher(name, "=~", value) for name, value in regular.items()),
+        # Anchored already, which shows in the key of a route.
+        *(matcher(name, "=~", f"^(?:{value})$") for name, value in regular.items()),
         *(one for text in values.get(f"{prefix}matchers") or () for one in parse_matchers(text)),
     )
 
 
 def _route(values: Mapping[str, Any], parent: Route) -> Route:
+    matchers = matchers_of(values)
     route = replace(
         parent,
-        matchers=matchers_of(values),
+        path=(*parent.path, texts(matchers)),
+        matchers=matchers,
         receiver=values.get("receiver") or parent.receiver,
         continue_=bool(values.get("continue")),
         group_by=_group_by(values.get("group_by") or (), parent),
