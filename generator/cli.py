@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -54,11 +55,12 @@ _Domains = click.argument(
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """One platform, staged but not yet in place."""
+    """One platform, staged but not yet in place; ``warnings`` are about what is there until then."""
 
     plan: Plan
     directory: Path
     parts: tuple[write.Staged, ...]
+    warnings: tuple[Problem, ...]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -82,11 +84,11 @@ def generate(domains: Path, output: Path, environment: str | None, check: bool, 
     platforms, problems = _checked([load(folder, environment) for folder in _folders(domains)])
     if problems:
         _fail(problems, format_)
-    problems = _generate(platforms, output, check=check)
+    problems, warnings = _generate(platforms, output, check=check)
     if problems:
         outdated = check and all(problem.code == "out-of-date" for problem in problems)
-        _fail(problems, format_, "run tocsin generate" if outdated else "nothing was written")
-    _report_none(format_)
+        _fail([*problems, *warnings], format_, "run tocsin generate" if outdated else "nothing was written")
+    _report(warnings, format_)
 
 
 @tocsin.command()
@@ -111,7 +113,7 @@ def check(domains: Path, format_: str) -> None:
             click.echo(
                 f"{files.platform.model.platform}: {len(files.domains)} domains, {alerts} alerts{also}: no errors"
             )
-    _report_none(format_)
+    _report((), format_)
 
 
 @tocsin.command()
@@ -136,7 +138,7 @@ def explain(alert: str, domains: Path, environment: str | None, format_: str) ->
         _fail([found], format_, "nothing to explain")
     explanation = describe(found.known.files, found.known.plan, found.alert.domain, found.alert.name)
     click.echo(as_json(explanation) if format_ == "json" else as_text(explanation), nl=False)
-    _report_none(format_)
+    _report((), format_)
 
 
 def _found_alert(folders: Sequence[Path], alert: str, environment: str | None, format_: str) -> Selected | Problem:
@@ -358,10 +360,11 @@ def _same_names(platforms: Sequence[Files]) -> Iterator[Problem]:
             yield Problem(files.platform.span(("platform",)), "duplicate-platform", message, (f"it is in {first}",))
 
 
-def _generate(platforms: Sequence[Files], output: Path, *, check: bool) -> list[Problem]:
-    """Stage every platform, and only then put any of it into place."""
+def _generate(platforms: Sequence[Files], output: Path, *, check: bool) -> tuple[list[Problem], list[Problem]]:
+    """Stage every platform, and only then put any of it into place; what is wrong, and what people are warned of."""
     compiled: list[_Compiled] = []
     problems: list[Problem] = []
+    warnings: list[Problem] = []
     try:
         for files in platforms:
             result = _compile(files, output, problems, check=check)
@@ -376,17 +379,18 @@ def _generate(platforms: Sequence[Files], output: Path, *, check: bool) -> list[
     problems.extend(problem for problem in obstacles if problem is not None)
     if problems:
         _discard(compiled)
-        return problems
+        return problems, []
     for result in compiled:
         written = write.commit(result.directory, result.parts, check=check)
         if isinstance(written, Problem):
             problems.append(written)
-        elif check:
-            problems.extend(_out_of_date(result.directory, written))
             continue
+        warnings.extend(result.warnings)
+        if check:
+            problems.extend(_out_of_date(result.directory, written))
         else:
             click.echo(_summary(result, written))
-    return problems
+    return problems, warnings
 
 
 def _compile(files: Files, output: Path, problems: list[Problem], *, check: bool) -> _Compiled | Problem:
@@ -403,13 +407,36 @@ def _compile(files: Files, output: Path, problems: list[Problem], *, check: bool
                 parts.append(staged)
             else:
                 obstacles.append(staged)
+        warnings = _told_again(files, what, directory, parts) if not obstacles else ()
     except BaseException:
         write.discard(directory, parts)
         raise
     if obstacles:
         write.discard(directory, parts)
         return obstacles[0]
-    return _Compiled(what, directory, tuple(parts))
+    return _Compiled(what, directory, tuple(parts), tuple(warnings))
+
+
+def _told_again(files: Files, what: Plan, directory: Path, parts: Sequence[write.Staged]) -> Sequence[Problem]:
+    """Warnings of what becomes of the alerts that fire, where the rules or routes that are there will change."""
+    changed = {path for part in parts for path in part.changed}
+    if not changed:
+        return ()
+    from generator.emit import alertmanager, rules
+
+    unchanged = {path for part in parts for path in part.unchanged}
+    before: dict[str, bytes] = {}
+    for folder in (rules.FOLDER, alertmanager.FOLDER):
+        for file in (directory / folder).glob("[!.]*.yml"):
+            path = f"{folder}/{file.name}"
+            with contextlib.suppress(OSError):
+                if path not in unchanged and file.is_file():
+                    before[path] = file.read_bytes()
+    if not before:
+        return ()
+    from generator.repaging import warnings
+
+    return warnings(files, what, changed, before)
 
 
 _Part = tuple[write.Staged | Problem, list[Problem]]
@@ -467,27 +494,20 @@ def _summary(result: _Compiled, written: write.Written) -> str:
 
 def _fail(problems: Sequence[Problem], format_: str, written: str = "nothing was written") -> NoReturn:
     """Print all problems and exit."""
-    shown: Callable[[Sequence[Problem]], str]
-    if format_ == "github":
-        shown = render_github
-    elif format_ == "json":
-        shown = render_json
-    else:
-        texts = {path: _text(path) for path in {problem.span.path for problem in problems}}
-        click.echo(
-            render(problems, {path: text for path, text in texts.items() if text is not None}, written),
-            nl=False,
-            err=True,
-        )
-        sys.exit(INPUT_WRONG)
-    click.echo(shown(problems), nl=False, err=True)
+    _report(problems, format_, written)
     sys.exit(INPUT_WRONG)
 
 
-def _report_none(format_: str) -> None:
-    """An editor reads a list even when it is empty."""
-    if format_ == "json":
-        click.echo(render_json(()), nl=False, err=True)
+def _report(problems: Sequence[Problem], format_: str, written: str = "nothing was written") -> None:
+    """Print problems in the form that was asked for; an editor reads a list even when it is empty."""
+    if format_ == "github":
+        shown = render_github(problems)
+    elif format_ == "json":
+        shown = render_json(problems)
+    else:
+        texts = {path: _text(path) for path in {problem.span.path for problem in problems}}
+        shown = render(problems, {path: text for path, text in texts.items() if text is not None}, written)
+    click.echo(shown, nl=False, err=True)
 
 
 def _text(path: str) -> str | None:

@@ -4,6 +4,7 @@ Rules: Prometheus, "Metric and label naming" (base units, suffixes); "Recording 
 """
 
 import hashlib
+import re
 
 UNIT_SUFFIXES = {
     "seconds": "seconds",
@@ -26,6 +27,7 @@ RESERVED_LABELS = frozenset(
 )  # fmt: skip
 
 
+_ROWS = "_matching_rows"
 # The domain of the alerts that watch the monitoring itself; no file may take the name.
 OWN_DOMAIN = "tocsin"
 
@@ -53,7 +55,17 @@ def metric(platform: str, domain: str, name: str, unit: str, type_: str = "gauge
 
 def matching_rows(platform: str, domain: str, alert: str) -> str:
     """How many rows match an alert's condition now."""
-    return f"{platform}_{domain}_{alert}_matching_rows"
+    return f"{platform}_{domain}_{alert}{_ROWS}"
+
+
+def counts_rows(expr: str) -> bool:
+    """Whether an expression looks at the rows that match an alert's condition."""
+    return _ROWS in expr
+
+
+def without_names(expr: str, group: str) -> str:
+    """An expression without the names of the rule group and of the alert whose rows it counts."""
+    return re.sub(rf"\w+(?={_ROWS}\b)", "", re.sub(rf"\b{re.escape(group)}(?=[:_])", "", expr))
 
 
 def unlisted_rows(platform: str, domain: str, alert: str) -> str:

@@ -34,6 +34,8 @@ from generator.plan.types import (
 
 Block = dict[str, object]
 
+FOLDER = "alertmanager"
+PATH = f"{FOLDER}/alertmanager.yml"
 _TEMPLATES = Path(__file__).parent / "templates" / "alertmanager"
 _HOLE = re.compile(r"\[\[(\w+)\]\]")
 _SPECIAL = re.compile(r"([^A-Za-z0-9_-])")
@@ -61,11 +63,11 @@ class Receiver:
 
 def emit(plan: Plan) -> Iterator[Artefact]:
     """The configuration of a platform's Alertmanager, and the templates of its messages."""
-    yield Artefact("alertmanager/alertmanager.yml", yaml_text.dump(configuration(plan)))
+    yield Artefact(PATH, yaml_text.dump(configuration(plan)))
     holes = _holes(plan)
     for name, text in _template_texts():
         filled = _HOLE.sub(lambda match: holes[match[1]], text)
-        yield Artefact(f"alertmanager/templates/{name}", filled.encode())
+        yield Artefact(f"{FOLDER}/templates/{name}", filled.encode())
 
 
 def configuration(plan: Plan) -> Block:
@@ -347,25 +349,29 @@ def receivers(plan: Plan) -> Iterator[Receiver]:
 def _receiver(plan: Plan, receiver: Receiver) -> Block:
     block: Block = {"name": receiver.name}
     for channel in receiver.channels:
-        key, config = _integration(plan, channel.delivery)
-        configs = block.setdefault(key, [])
+        configs = block.setdefault(f"{integration(channel.delivery)}_configs", [])
         assert isinstance(configs, list)
-        configs.append({"send_resolved": receiver.tells_end, **config})
+        configs.append({"send_resolved": receiver.tells_end, **_config(plan, channel.delivery)})
     return block
 
 
-def _integration(plan: Plan, delivery: Delivery) -> tuple[str, Block]:
+def integration(delivery: Delivery) -> str:
+    """What Alertmanager calls a way to people."""
+    return type(delivery).__name__.lower()
+
+
+def _config(plan: Plan, delivery: Delivery) -> Block:
     match delivery:
         case Slack():
-            return "slack_configs", _slack(delivery)
+            return _slack(delivery)
         case Email():
-            return "email_configs", _email(delivery)
+            return _email(delivery)
         case Sns():
-            return "sns_configs", _sns(delivery)
+            return _sns(delivery)
         case PagerDuty():
-            return "pagerduty_configs", _pagerduty(delivery)
+            return _pagerduty(delivery)
         case Webhook():
-            return "webhook_configs", _webhook(plan, delivery)
+            return _webhook(plan, delivery)
 
 
 def _call(template: str) -> str:

@@ -12,6 +12,9 @@ from generator.plan.types import Alert, Domain, Escalation, Plan
 
 Rule = dict[str, object]
 
+FOLDER = "prometheus/rules"
+_SUFFIX = ".yml"
+
 
 def emit(plan: Plan) -> Iterator[Artefact]:
     """One file per domain that has rules."""
@@ -19,7 +22,13 @@ def emit(plan: Plan) -> Iterator[Artefact]:
         rules = [*_recordings(domain), *_alerts(plan, domain)]
         if rules:
             group = {"name": domain.group, "interval": durations.text(plan.evaluation_interval), "rules": rules}
-            yield Artefact(f"prometheus/rules/{domain.name}.yml", dump({"groups": [group]}))
+            yield Artefact(f"{FOLDER}/{domain.name}{_SUFFIX}", dump({"groups": [group]}))
+
+
+def domain_of(path: str) -> str | None:
+    """The domain whose rules stand in a file of the output; None: it holds none."""
+    folder, _, name = path.rpartition("/")
+    return name.removesuffix(_SUFFIX) if folder == FOLDER and name.endswith(_SUFFIX) else None
 
 
 def _recordings(domain: Domain) -> Iterator[Rule]:

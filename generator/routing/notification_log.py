@@ -16,7 +16,7 @@ from generator.routing.tree import Route, root
 _INTEGRATIONS = "_configs"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Key:
     """The matchers on the way to a route, the labels that group, and one integration of a receiver.
 
