@@ -9,8 +9,6 @@ from generator.diagnostics import Problem
 from generator.load import Files
 from generator.plan import cadences, people, week
 
-# The message comes within the group interval of a slot.
-_SLOT_MINUTES = 5
 _AT_ONCE = durations.text(cadences.AT_ONCE_GROUP_INTERVAL)
 
 
@@ -56,7 +54,8 @@ def _clock_changes(files: Files) -> Iterator[Problem]:
     for name, written in platform.model.notifications.items():
         if written.at is None or not exists(zone):
             continue
-        found = week.clock_change(zone, week.minutes(written.at), _SLOT_MINUTES, written.day)
+        length = cadences.slot_minutes(cadences.cadence(name, written, zone, 1.0).group_interval)
+        found = week.clock_change(zone, week.minutes(written.at), length, written.day)
         if found is not None:
             day, is_twice = found
             what = "comes twice" if is_twice else "does not exist"

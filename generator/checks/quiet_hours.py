@@ -11,15 +11,13 @@ from generator.diagnostics import Problem
 from generator.load import DomainFile, Files
 from generator.model import Alert, Cadence, QuietHours
 from generator.plan import people, quiet_hours, week
+from generator.plan.cadences import cadence, slot_minutes
 
 _DAY = timedelta(days=1)
 # Any year has all weekdays and, where clocks are changed, both changes; no clock is asked which year it is.
 _YEAR = [datetime(2027, 1, 1, tzinfo=UTC) + number * _DAY for number in range(365)]
 # A week of summer time and one of winter time, in both hemispheres.
 _WEEKS = [*_YEAR[18:25], *_YEAR[199:206]]
-
-# A message comes within so long of its slot.
-_SLOT_MINUTES = 5
 
 
 def check(files: Files) -> Iterator[Problem]:
@@ -108,9 +106,10 @@ def _slots(files: Files) -> Iterator[Problem]:
             if (key := (channel, name, told.body.severity)) in said:
                 continue
             said.add(key)
+            length = slot_minutes(cadence(name, slot, model.timezone, 1.0).group_interval)
             found = [
                 tuple(_is_quiet(files, channel, told.body.severity, moment) for moment in window)
-                for window in _windows(slot, model.timezone)
+                for window in _windows(slot, length, model.timezone)
             ]
             place = told.file.key_span(("alerts", told.name))
             quiet = files.platform.key_span(("channels", channel, "quiet_hours"))
@@ -123,20 +122,20 @@ def _slots(files: Files) -> Iterator[Problem]:
                 yield Problem(span, "never-open", message, (hint,))
             elif any(begins != ends for begins, ends in found):
                 message = (
-                    f'"{name}" goes out within {_SLOT_MINUTES} minutes of {slot.at}, while channel "{channel}" begins'
+                    f'"{name}" goes out within {length} minutes of {slot.at}, while channel "{channel}" begins'
                     " or ends to be quiet"
                 )
                 yield Problem(span, "quiet-hours", message, (hint,))
 
 
-def _windows(slot: Cadence, timezone: str) -> Iterator[tuple[datetime, datetime]]:
+def _windows(slot: Cadence, length: int, timezone: str) -> Iterator[tuple[datetime, datetime]]:
     """The first and the last minute of every slot of a year."""
     minute, zone = week.minutes(slot.at or ""), ZoneInfo(timezone)
     for day in _YEAR:
         local = datetime(day.year, day.month, day.day, minute // 60, minute % 60, tzinfo=zone)
         if slot.day in (None, week.WEEKDAYS[local.weekday()]):
             start = local.astimezone(UTC)
-            yield start, start + timedelta(minutes=_SLOT_MINUTES - 1)
+            yield start, start + timedelta(minutes=length - 1)
 
 
 def _hidden(files: Files) -> Iterator[Problem]:

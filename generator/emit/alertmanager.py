@@ -16,6 +16,7 @@ from generator import durations, naming
 from generator.emit import yaml_text
 from generator.emit.artefact import Artefact
 from generator.plan import week
+from generator.plan.cadences import slot_minutes
 from generator.plan.types import (
     Cadence,
     Channel,
@@ -247,12 +248,12 @@ def _time_intervals(plan: Plan) -> tuple[TimeInterval, ...]:
 
 
 def _slot(cadence: Cadence) -> TimeInterval:
-    """From the time of day on, a group interval and a minute long: one tick falls into it for certain."""
+    """From the time of day on, the next whole minutes above a group interval: one tick falls into it for certain."""
     assert cadence.at is not None  # asked for slots alone
     if cadence.is_open:
         return TimeInterval(cadence.name, (Stretch(),))
     start = week.minutes(cadence.at)
-    length = min(-(-cadence.group_interval // _MINUTE) + 1, week.DAY)
+    length = slot_minutes(cadence.group_interval)
     end = start + length
     spans = [(start, min(end, week.DAY), 0)]
     if end > week.DAY:

@@ -2,8 +2,8 @@
 
 Alertmanager looks at a group only on the ticks of its ``group_interval``. A ``repeat_interval`` that is an exact
 multiple slips to the tick after it, so half an interval is taken off; one beyond the retention of its notification log
-(120h by default) is forgotten and repeats early, so it is cut. A slot at a time of day is paced by its window, which
-holds one tick for certain and repeats nothing.
+(120h by default) is forgotten and repeats early, so it is cut. A slot at a time of day is paced by its window, the next
+whole minutes above its group interval: it holds one tick for certain, a second one hardly ever, and repeats nothing.
 """
 
 from generator import durations
@@ -22,8 +22,10 @@ AT_ONCE_GROUP_WAIT = 10 * SECOND
 AT_ONCE_GROUP_INTERVAL = MINUTE
 AT_ONCE_REPEAT = 4 * HOUR
 GROUP_WAIT = 30 * SECOND
-# A slot: short, so that the message comes when it was asked for; the repeat only has to lie between window and period.
-SLOT_GROUP_INTERVAL = 5 * MINUTE
+# A slot: short, so that the message comes when it was asked for, and just under whole minutes, so that the window is
+# hardly longer; the repeat only has to lie between window and period. One that is always open fits into no window.
+SLOT_GROUP_INTERVAL = 5 * MINUTE - SECOND
+OPEN_SLOT_GROUP_INTERVAL = 5 * MINUTE
 SLOT_REPEAT = 12 * HOUR
 
 
@@ -32,6 +34,11 @@ def repeat_interval(repeat: int, group_interval: int) -> int:
     count = (2 * repeat + group_interval) // (2 * group_interval)
     count = max(1, min(count, RETENTION // group_interval))
     return max(1, min(count * group_interval - group_interval // 2, RETENTION // 2 if count == 1 else RETENTION))
+
+
+def slot_minutes(group_interval: int) -> int:
+    """How long a slot's window is: the next whole minutes above a group interval, at most a day."""
+    return min(group_interval // MINUTE + 1, DAY // MINUTE)
 
 
 def cadence(
@@ -44,8 +51,9 @@ def cadence(
     is_open = slots_are_open and written.at is not None
     every = _duration(written.every)
     if written.at is not None:
-        period = DAY if written.day is None else WEEK
-        wait, interval, repeat = GROUP_WAIT, SLOT_GROUP_INTERVAL, period if is_open else SLOT_REPEAT
+        wait, interval, repeat = GROUP_WAIT, SLOT_GROUP_INTERVAL, SLOT_REPEAT
+        if is_open:
+            interval, repeat = OPEN_SLOT_GROUP_INTERVAL, DAY if written.day is None else WEEK
     elif every is not None:
         wait, interval, repeat = GROUP_WAIT, every, every
     else:

@@ -238,8 +238,8 @@ def test_an_alert_and_a_domain_more_change_no_line() -> None:
     assert list(alertmanager.emit(bigger)) == list(alertmanager.emit(PLAN))
 
 
-def interval(at: str, day: str | None = None, *, every: str = "5m", scale: float = 1.0) -> Any:
-    """The time intervals of one slot."""
+def interval(at: str, day: str | None = None, *, every: str | None = None, scale: float = 1.0) -> Any:
+    """The time intervals of one slot; ``every``: its group interval as an operator writes it."""
     slot = model.Cadence.model_validate({"at": at, "day": day, "group_interval": every})
     planned = replace(PLAN, cadences=(cadence("slot", slot, "Europe/Stockholm", scale), *PLAN.cadences))
     return configuration(planned)["time_intervals"][0]["time_intervals"]
@@ -251,14 +251,18 @@ def span(start: str, end: str, *weekdays: str) -> Any:
     return {"times": times, "location": "Europe/Stockholm"} | ({"weekdays": list(weekdays)} if weekdays else {})
 
 
-def test_a_slot_is_a_group_interval_and_a_minute_long() -> None:
-    assert interval("09:00") == [span("09:00", "09:06")]
-    assert interval("09:00", "monday") == [span("09:00", "09:06", "monday")]
-    assert interval("23:54") == [span("23:54", "24:00")]
-    assert interval("23:58", "sunday") == [span("23:58", "24:00", "sunday"), span("00:00", "00:04", "monday")]
+def test_a_slot_is_the_next_whole_minutes_above_a_group_interval_long() -> None:
+    assert interval("09:00") == [span("09:00", "09:05")]
+    assert interval("09:00", every="4m59s") == [span("09:00", "09:05")]
+    assert interval("09:00", every="4m1s") == [span("09:00", "09:05")]
+    # At exact minutes a tick may fall on both ends, and the end is no part of the window.
+    assert interval("09:00", every="5m") == [span("09:00", "09:06")]
+    assert interval("09:00", "monday") == [span("09:00", "09:05", "monday")]
+    assert interval("23:55") == [span("23:55", "24:00")]
+    assert interval("23:58", "sunday") == [span("23:58", "24:00", "sunday"), span("00:00", "00:03", "monday")]
     assert interval("00:00", every="48h") == [span("00:00", "24:00")]
-    # A window counts in whole minutes: scaled to seconds it is still two of them.
-    assert interval("09:00", scale=0.01) == [span("09:00", "09:02")]
+    # A window counts in whole minutes: scaled to seconds it is still one.
+    assert interval("09:00", scale=0.01) == [span("09:00", "09:01")]
 
 
 def test_an_open_slot_speaks_at_any_time_on_any_day() -> None:

@@ -9,6 +9,8 @@ IMMEDIATE = model.Cadence()
 HOURLY = model.Cadence(every="1h")
 DAILY = model.Cadence(at="09:00")
 WEEKLY = model.Cadence(at="09:00", day="monday")
+SLOT = 5 * MINUTE - SECOND
+SLOT_REPEAT = 144 * SLOT - SLOT // 2
 
 
 def timing(written: model.Cadence, scale: float = 1.0) -> tuple[int, int, int]:
@@ -21,8 +23,8 @@ def timing(written: model.Cadence, scale: float = 1.0) -> tuple[int, int, int]:
     [
         pytest.param(IMMEDIATE, (10 * SECOND, MINUTE, 4 * HOUR - 30 * SECOND), id="immediate"),
         pytest.param(HOURLY, (30 * SECOND, HOUR, 30 * MINUTE), id="hourly"),
-        pytest.param(DAILY, (30 * SECOND, 5 * MINUTE, 12 * HOUR - 150 * SECOND), id="daily"),
-        pytest.param(WEEKLY, (30 * SECOND, 5 * MINUTE, 12 * HOUR - 150 * SECOND), id="weekly"),
+        pytest.param(DAILY, (30 * SECOND, SLOT, SLOT_REPEAT), id="daily"),
+        pytest.param(WEEKLY, (30 * SECOND, SLOT, SLOT_REPEAT), id="weekly"),
         pytest.param(
             model.Cadence(every="1h", group_interval="5m"),
             (30 * SECOND, 5 * MINUTE, HOUR - 150 * SECOND),
@@ -39,9 +41,9 @@ def test_scale_shortens_what_is_no_time_of_day() -> None:
     assert timing(IMMEDIATE, 0.01) == (100, 600, 4 * HOUR // 100 - 300)
     assert timing(HOURLY, 0.01) == (300, 36 * SECOND, 18 * SECOND)
     daily = cadence("daily", DAILY, "Europe/Stockholm", 0.01)
-    assert (daily.at, daily.group_interval, daily.timezone) == ("09:00", 3 * SECOND, "Europe/Stockholm")
-    # Still between its window (two minutes) and its period, so a slot gives one message.
-    assert 2 * MINUTE < daily.repeat_interval < 24 * HOUR
+    assert (daily.at, daily.group_interval, daily.timezone) == ("09:00", 2990, "Europe/Stockholm")
+    # Still between its window (one minute) and its period, so a slot gives one message.
+    assert MINUTE < daily.repeat_interval < 24 * HOUR
 
 
 def test_open_slots_repeat_after_a_day_or_a_week_as_scaled() -> None:
