@@ -14,7 +14,15 @@ Named = Iterator[tuple[str, str, str, Place]]
 
 # Alerts of the monitoring itself; those of a source or job carry its name behind one of the prefixes.
 _OWN_PREFIXES = ("SourceBlind", "QueryFailing", "InstanceBlind", "RotationEnds")
-_OWN_ALERTS = ("RuleEvaluationFailures", "NotificationsDropped", "NotificationsFailing", "Watchdog", *_OWN_PREFIXES)
+_OWN_ALERTS = (
+    "RuleEvaluationFailures",
+    "NotificationsDropped",
+    "NotificationsFailing",
+    "AlertmanagerDown",
+    "AlertmanagerMembersInconsistent",
+    "Watchdog",
+    *_OWN_PREFIXES,
+)
 _OWN_ALERT = "an alert of the monitoring itself"
 _HEALTH = "the health of the exporter's queries"
 _OWN_SERIES = "what the exporter says of itself"
@@ -23,6 +31,7 @@ _OWN_SERIES = "what the exporter says of itself"
 def check(files: Files) -> Iterator[Problem]:
     """Things of one kind with one name after naming, which is joining with underscores and in CamelCase."""
     yield from _domains(files)
+    yield from _alertmanagers(files)
     taken: dict[tuple[str, str], tuple[str, Place]] = {}
     said: set[tuple[Place, Place]] = set()
     for kind, name, what, place in _everything(files):
@@ -53,6 +62,15 @@ def _domains(files: Files) -> Iterator[Problem]:
             yield Problem(file.span(("dashboard", "path")), "duplicate-name", message, (hint,))
         if path is not None:
             paths.setdefault(path, file)
+
+
+def _alertmanagers(files: Files) -> Iterator[Problem]:
+    """Each is told once: it would take itself for two."""
+    listed = files.platform.model.alertmanagers
+    for index, address in enumerate(listed):
+        if address in listed[:index]:
+            message = f'Alertmanager "{address}" is listed twice'
+            yield Problem(files.platform.span(("alertmanagers", index)), "duplicate-name", message)
 
 
 def _everything(files: Files) -> Named:

@@ -55,7 +55,7 @@ def plan(files: Files) -> Plan:
     ending = people.rotations_that_end(platform)
     watcher = itself.Watcher(platform.platform, monitoring, escalations, playbook, links, scale, evaluation, ending)
     scrape = durations.milliseconds(platform.scrape.interval)
-    own = itself.domain(watcher, planned, max(30_000, scrape))
+    own = itself.domain(watcher, planned, len(platform.alertmanagers), max(30_000, scrape))
     environment = files.environment
     declared = tuple(_job(name, job, scrape) for name, job in sorted(platform.scrape.jobs.items()))
     alertmanagers = tuple(platform.alertmanagers)

@@ -41,6 +41,11 @@ _STEPS = {
         "Write the rotation on in platform.yaml: a later `until`, and its people as they are now.",
         "After that date everybody in it is on call at once.",
     ),
+    "alertmanagers": (
+        "Look at the Alertmanager that the message names: is it up, and can the others reach its cluster port?",
+        "The others go on sending; as long as they do not see each other, each sends, and people are told twice.",
+        "Silences that are made meanwhile hold on those alone that see each other.",
+    ),
     "watchdog": ("Nothing to do: this alert always fires, so that its silence shows a broken chain.",),
 }
 
@@ -191,6 +196,31 @@ class Watcher:
                 description=f"Who is on call is written out until {end:%Y-%m-%d %H:%M} UTC; then everybody in it is.",
             )  # fmt: skip
 
+    def alertmanagers(self, number: int) -> Iterator[Alert]:
+        """Where several Alertmanagers share the work: one that is missing, and those that do not see each other.
+
+        Alone it has nobody to miss it; with others nobody would notice, since they send what it does not.
+        """
+        if number < 2:
+            return
+        up = f'up{{job="{ALERTMANAGER_JOB}"}}'
+        yield self.alert(
+            "alertmanager_down",
+            f"max by (instance) ({up}) == 0 and on() (max({up}) == 1)",
+            steps="alertmanagers", by=("instance",), subject=ALERTMANAGER_JOB, source=ALERTMANAGER_JOB,
+            value="not seen",
+            summary="An Alertmanager is down.",
+            description="One Alertmanager does not answer. The others send, but fewer may fail now.",
+        )  # fmt: skip
+        members = f'alertmanager_cluster_members{{job="{ALERTMANAGER_JOB}"}}'
+        yield self.alert(
+            "alertmanager_members_inconsistent",
+            f"min by (instance) ({members}) < {number} and on() (min({up}) == 1)",
+            steps="alertmanagers", by=("instance",), value="apart",
+            summary="Alertmanagers do not see each other.",
+            description=f"An Alertmanager sees fewer than the {number} that there are: each may send on its own.",
+        )  # fmt: skip
+
     def blindness(self, domains: tuple[Domain, ...]) -> Iterator[Alert]:
         """One alert per source that cannot be seen, and one for single queries that fail."""
         queries: dict[str, list[str]] = {}
@@ -271,11 +301,12 @@ def jobs(declared: tuple[Job, ...], alertmanagers: tuple[str, ...], interval: in
     return tuple(sorted((*declared, *added), key=lambda job: job.name))
 
 
-def domain(watcher: Watcher, domains: tuple[Domain, ...], refresh: int) -> Domain:
-    """The platform's own domain."""
+def domain(watcher: Watcher, domains: tuple[Domain, ...], alertmanagers: int, refresh: int) -> Domain:
+    """The platform's own domain; ``alertmanagers``: how many there are."""
     alerts = (
         *watcher.blindness(domains),
         *watcher.failures(),
+        *watcher.alertmanagers(alertmanagers),
         *watcher.rotations_that_end(),
         watcher.watchdog(),
     )

@@ -70,13 +70,12 @@ def _test(plan: Plan, alert: Alert, step: int) -> dict[str, object]:
 
 
 def _series(plan: Plan, alert: Alert) -> tuple[dict[str, str], list[bool]]:
-    good, bad, after = BAD_FROM, BAD_STEPS, STEPS - BAD_FROM - BAD_STEPS
-    truth = [False] * good + [True] * bad + [False] * after
+    truth = [False] * BAD_FROM + [True] * BAD_STEPS + [False] * (STEPS - BAD_FROM - BAD_STEPS)
     if alert.name == "watchdog":
         return {}, [True] * STEPS
     if "time()" in alert.expr:
         return {}, [False] * STEPS  # promtool's clock starts in 1970: what waits for a date never fires there
-    health = f"1x{good - 1} 0x{bad - 1} 1x{after - 1}"
+    health = _values(1, 0)
     success = naming.query_success(plan.platform)
     if alert.source is not None:
         queries = [] if "up{" in alert.expr else _queries(plan, alert.source)
@@ -87,7 +86,23 @@ def _series(plan: Plan, alert: Alert) -> tuple[dict[str, str], list[bool]]:
                 f"up{{job={quoted(alert.source)},instance={quoted(name)}}}" for name in ("any", "other")
             )
         return {**({working: f"1x{STEPS}"} if alert.by else {}), failing: health}, truth
+    if "alertmanager_cluster_members" in alert.expr:
+        return _cluster(len(plan.alertmanagers)), truth
     return _counter(alert, truth)
+
+
+def _values(good: int, bad: int) -> str:
+    """What a gauge says all along."""
+    return f"{good}x{BAD_FROM - 1} {bad}x{BAD_STEPS - 1} {good}x{STEPS - BAD_FROM - BAD_STEPS - 1}"
+
+
+def _cluster(number: int) -> dict[str, str]:
+    """Several Alertmanagers, all of which answer; one of them does not see another for a while."""
+    one, other = ('{job="alertmanager",instance="any"}', '{job="alertmanager",instance="other"}')
+    members = {one: _values(number, number - 1), other: f"{number}x{STEPS}"}
+    return {f"alertmanager_cluster_members{labels}": values for labels, values in members.items()} | {
+        f"up{labels}": f"1x{STEPS}" for labels in members
+    }
 
 
 def _counter(alert: Alert, truth: list[bool]) -> tuple[dict[str, str], list[bool]]:
