@@ -22,12 +22,12 @@ class Addresses:
     """Where the parts listen."""
 
     prometheus: Address
-    alertmanager: Address
+    alertmanagers: tuple[Address, ...]
     pages: Address
     smtp: Address
 
     def __iter__(self) -> Iterator[Address]:
-        return iter((self.prometheus, self.alertmanager, self.pages, self.smtp))
+        return iter((self.prometheus, *self.alertmanagers, self.pages, self.smtp))
 
 
 def addresses(plan: Plan) -> Addresses:
@@ -37,7 +37,7 @@ def addresses(plan: Plan) -> Addresses:
         raise DemoError(f"{plan.platform} has no channel of type email, whose smarthost says where the demo takes mail")
     return Addresses(
         _address(urlsplit(plan.links.prometheus).netloc),
-        _address(plan.alertmanagers[0]),
+        tuple(map(_address, plan.alertmanagers)),
         _address(urlsplit(plan.links.grafana).netloc),
         _address(smarthosts[0]),
     )

@@ -147,6 +147,17 @@ def page(url: str, timeout_seconds: float = 2) -> str | None:
         return None
 
 
+def free_port(host: str) -> int:
+    """A port that nobody listens on, neither over TCP nor over UDP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tcp.bind((host, 0))
+            port: int = tcp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, suppress(OSError):
+                udp.bind((host, port))
+                return port
+
+
 def is_free(host: str, port: int) -> bool:
     """Whether nobody listens on an address yet."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:

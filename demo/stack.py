@@ -1,5 +1,6 @@
-"""One compiled platform run on this machine: receiver, Alertmanager, Prometheus and exporters, where its plan says."""
+"""One compiled platform run on this machine: receiver, Alertmanagers, Prometheus, exporters, where its plan says."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +11,7 @@ from typing import Self
 
 from demo import pages
 from demo.addresses import Address, addresses, people, write_secrets
-from demo.processes import DemoError, Process, answers, is_free, page, program
+from demo.processes import DemoError, Process, answers, free_port, is_free, page, program
 from demo.receiver import Receiver
 from generator.plan.types import Plan
 
@@ -56,24 +57,35 @@ def receiver(plan: Plan, compiled: Path) -> Receiver:
     )
 
 
-def alertmanager(plan: Plan, compiled: Path, folder: Path) -> Process:
-    """Alertmanager with its compiled configuration, its secrets below ``folder``."""
-    host, port = addresses(plan).alertmanager
-    return Process(
-        "Alertmanager",
-        [
-            program("prometheus-alertmanager", "alertmanager"),
-            f"--config.file={(compiled / 'alertmanager/alertmanager.yml').resolve()}",
-            f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address={host}:{port}",
-            f"--data.retention={_RETENTION}",
-            "--cluster.listen-address=",
-        ],
-        folder / "alertmanager.log",
-        lambda: answers(f"http://{host}:{port}/-/ready"),
-        _AWS,
-        folder,
-    )
+def alertmanagers(plan: Plan, compiled: Path, folder: Path, flags: Mapping[str, str] = NO_FLAGS) -> tuple[Process, ...]:
+    """Every Alertmanager with the compiled configuration, secrets below ``folder``; several are one cluster.
+
+    ``flags`` are beside or in place of the usual ones, the same for each.
+    """
+    listens = addresses(plan).alertmanagers
+    cluster = [f"{host}:{free_port(host)}" for host, _ in listens] if len(listens) > 1 else [""]
+    found = []
+    for index, (address, member) in enumerate(zip(listens, cluster, strict=True)):
+        name = "alertmanager" if len(listens) == 1 else f"alertmanager-{index + 1}"
+        usual = {
+            "config.file": str((compiled / "alertmanager/alertmanager.yml").resolve()),
+            "storage.path": str(folder / name),
+            "web.listen-address": f"{address[0]}:{address[1]}",
+            "data.retention": _RETENTION,
+            "cluster.listen-address": member,
+        }
+        peers = [f"--cluster.peer={other}" for other in cluster if other != member]
+        command = [program("prometheus-alertmanager", "alertmanager"), *_flags(usual | dict(flags)), *peers]
+        found.append(Process(name.capitalize(), command, folder / f"{name}.log", _is_ready(address), _AWS, folder))
+    return tuple(found)
+
+
+def _flags(given: Mapping[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in given.items()]
+
+
+def _is_ready(address: Address) -> Callable[[], bool]:
+    return lambda: answers(f"http://{address[0]}:{address[1]}/-/ready")
 
 
 def prometheus(plan: Plan, compiled: Path, folder: Path, flags: Mapping[str, str] = NO_FLAGS) -> Process:
@@ -87,9 +99,9 @@ def prometheus(plan: Plan, compiled: Path, folder: Path, flags: Mapping[str, str
     }
     return Process(
         "Prometheus",
-        [program("prometheus"), *(f"--{name}={value}" for name, value in (usual | dict(flags)).items())],
+        [program("prometheus"), *_flags(usual | dict(flags))],
         folder / "prometheus.log",
-        lambda: answers(f"http://{host}:{port}/-/ready"),
+        _is_ready((host, port)),
     )
 
 
@@ -127,9 +139,10 @@ def exporter(
 
 
 class Stack:
-    """Receiver, Alertmanager and Prometheus of one plan, whose output is in ``compiled``; a context manager.
+    """Receiver, Alertmanagers and Prometheus of one plan, whose output is in ``compiled``; a context manager.
 
-    What they keep is below ``folder``. ``history`` is what Prometheus finds of the past; ``flags`` are its own.
+    What they keep is below ``folder``. ``history`` is what Prometheus finds of the past; ``flags`` are its own, and
+    ``alertmanager_flags`` those of each Alertmanager.
     """
 
     def __init__(
@@ -140,12 +153,13 @@ class Stack:
         *,
         history: str | None = None,
         flags: Mapping[str, str] = NO_FLAGS,
+        alertmanager_flags: Mapping[str, str] = NO_FLAGS,
     ) -> None:
         self.plan = plan
         self.compiled = compiled
         self.folder = folder
         self.receiver = receiver(plan, compiled)
-        self.alertmanager = alertmanager(plan, compiled, folder)
+        self.alertmanagers = alertmanagers(plan, compiled, folder, alertmanager_flags)
         self.prometheus = prometheus(plan, compiled, folder, flags)
         self.history = history
         self._running = ExitStack()
@@ -160,13 +174,14 @@ class Stack:
         self.stop()
 
     def start(self, report: Report) -> None:
-        """Start all three in order, and say so; whatever fails, what has started is stopped."""
+        """Start all of them in order, and say so; whatever fails, what has started is stopped."""
         try:
             write_secrets(self.plan, self.folder, self.compiled / "alertmanager")
             report("Receiver")
             self._running.enter_context(self.receiver)
-            report("Alertmanager")
-            self._running.enter_context(self.alertmanager)
+            for alertmanager in self.alertmanagers:
+                report(alertmanager.name)
+                self._running.enter_context(alertmanager)
             report("Prometheus")
             if self.history is not None:
                 load_history(self.folder, self.history)
@@ -176,11 +191,11 @@ class Stack:
             raise
 
     def stop(self) -> None:
-        """Stop all three, Prometheus first."""
+        """Stop all of them, Prometheus first."""
         self._running.close()
 
     def is_seen(self) -> bool:
-        """Whether every target is up, every group of rules was evaluated, and Prometheus has found Alertmanager."""
+        """Whether every target is up, every group of rules was evaluated, and all Alertmanagers are found and agree."""
         url = self.plan.links.prometheus
         names = ("targets?state=active", "rules", "alertmanagers")
         found, rules, alertmanagers = (page(f"{url}/api/v1/{name}") or "" for name in names)
@@ -189,5 +204,14 @@ class Stack:
             found.count('"health":"up"') == wanted
             and '"health":"ok"' in rules
             and '"health":"unknown"' not in rules
-            and "/api/v2/alerts" in alertmanagers
+            and alertmanagers.count("/api/v2/alerts") == len(self.plan.alertmanagers)
+            and all(map(self._is_settled, self.plan.alertmanagers))
         )
+
+    def _is_settled(self, alertmanager: str) -> bool:
+        """Whether an Alertmanager sees all others; until its cluster has settled it sends nothing."""
+        status = page(f"http://{alertmanager}/api/v2/status")
+        if len(self.plan.alertmanagers) == 1 or status is None:
+            return status is not None
+        cluster = json.loads(status)["cluster"]
+        return cluster["status"] == "ready" and len(cluster["peers"]) == len(self.plan.alertmanagers)

@@ -162,5 +162,8 @@ class Fire22:
         return (
             Reloadable(self.business_exporter, "exporter", f"http://{host}:{port}/metrics"),
             Reloadable(self.stack.prometheus, "prometheus", f"{self.plan.links.prometheus}/metrics"),
-            Reloadable(self.stack.alertmanager, "alertmanager", f"{self.plan.links.alertmanager}/metrics"),
+            *(
+                Reloadable(process, "alertmanager", f"http://{address}/metrics")
+                for process, address in zip(self.stack.alertmanagers, self.plan.alertmanagers, strict=True)
+            ),
         )

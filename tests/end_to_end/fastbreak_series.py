@@ -11,7 +11,7 @@ from itertools import chain
 
 from demo.addresses import targets
 from generator.plan.types import Plan
-from tests.end_to_end.fastbreak_target import Amounts, Target, counter, gauge, histogram
+from tests.end_to_end.scrape_target import Amounts, Target, counter, gauge, histogram
 
 FORGOTTEN = 120
 _FIVE_MINUTES, _HOUR, _DAY = 300, 3600, 86400

@@ -20,7 +20,7 @@ from demo.stack import Stack
 from generator.plan.types import Plan
 from tests.end_to_end.fastbreak_alerts import ALERTS, Expected
 from tests.end_to_end.fastbreak_series import FORGOTTEN, FastBreak
-from tests.end_to_end.fastbreak_target import served
+from tests.end_to_end.scrape_target import served
 from tests.end_to_end.stacks import overlaid
 from tests.programs import until
 

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,14 @@ def with_free_ports(overlay: str) -> str:
     return _ADDRESS.sub(lambda match: f"127.0.0.1:{ports[match[1]]}", overlay)
 
 
-def overlaid(platform: str, overlay: str, folder: Path, environment: str = "demo") -> tuple[Plan, Path]:
-    """A platform's plan with an overlay, ports free, and the folder where it is compiled to."""
+def overlaid(
+    platform: str, overlay: str, folder: Path, environment: str = "demo", *, more: Iterable[Path] = ()
+) -> tuple[Plan, Path]:
+    """A platform's plan with an overlay, ports free, and the folder where it is compiled to; ``more`` are domains."""
     domains = folder / "domains" / platform
     shutil.copytree(PLATFORMS[platform], domains)
+    for domain in more:
+        shutil.copy(domain, domains)
     (domains / "environments").mkdir(exist_ok=True)
     (domains / "environments" / f"{environment}.yaml").write_text(with_free_ports(overlay), "utf-8")
     plan = planned(domains, environment)

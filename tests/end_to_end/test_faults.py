@@ -190,14 +190,15 @@ def test_a_query_that_hangs_blinds_its_own_alerts_alone(fire22: Fire22) -> None:
 
 def test_alertmanager_is_down_while_an_alert_begins(fire22: Fire22) -> None:
     watched = Watched(fire22.stack, QUEUE_BACKUP)
-    fire22.stack.alertmanager.stop()
+    (alertmanager,) = fire22.stack.alertmanagers
+    alertmanager.stop()
     try:
         INCIDENTS[QUEUE_BACKUP].begin(fire22.world)
         watched.wait_state("firing")
         wait_evaluations(fire22.stack, A_WHILE)
         assert watched.messages() == []
     finally:
-        fire22.stack.alertmanager.start()
+        alertmanager.start()
     watched.wait_told({SLACK})
     watched.wait_told(ANNA)
     assert_it_ends(fire22, watched)
@@ -206,8 +207,9 @@ def test_alertmanager_is_down_while_an_alert_begins(fire22: Fire22) -> None:
 def test_alertmanager_crashes_while_an_alert_fires(fire22: Fire22, queue_backup: Watched) -> None:
     queue_backup.wait_told(ANNA)
     before = len(queue_backup.messages())
-    fire22.stack.alertmanager.kill()
-    fire22.stack.alertmanager.start()
+    (alertmanager,) = fire22.stack.alertmanagers
+    alertmanager.kill()
+    alertmanager.start()
     until(lambda: queue_backup.is_active_in_alertmanager() or None, PATIENCE)
     wait_evaluations(fire22.stack, A_WHILE)
     # At least once is what it promises: its log of what was sent is written now and then, so who was told may be told

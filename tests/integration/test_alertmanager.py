@@ -27,6 +27,7 @@ from generator import model
 from generator.emit import alertmanager
 from generator.plan.cadences import cadence
 from generator.plan.types import Channel, ContactRoute, Email, Monitoring, PagerDuty, Plan, Record, Slack, Sns, Webhook
+from tests import silences
 from tests.emit import messages, plans
 
 HOSTILE = (
@@ -253,14 +254,6 @@ def test_sms(told: Running) -> None:
     assert "Subject" not in sent
 
 
-def silence_from(link: str) -> list[dict[str, Any]]:
-    """The matchers that the silence form takes out of a link."""
-    filter_ = urllib.parse.unquote(urllib.parse.urlsplit(link).fragment.partition("?filter=")[2])
-    assert filter_.startswith("{") and filter_.endswith("}")
-    found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")(?:, |}$)', filter_)
-    return [{"name": name, "value": json.loads(value), "isRegex": False, "isEqual": True} for name, value in found]
-
-
 def test_a_silence_from_the_message_covers_the_escalation_and_nothing_else(told: Running) -> None:
     labels = {"alertname": "Hostile", "channels": "email,hook,phone,slack,sms", "transaction": HOSTILE}
     told.post({**labels, "escalation": "anna"})
@@ -269,17 +262,10 @@ def test_a_silence_from_the_message_covers_the_escalation_and_nothing_else(told:
     told.post({**labels, "transaction": "another"})
     attachment = json.loads(told.inbox.wait("/slack")[0])["attachments"][0]
     link = re.findall(r"<(https://[^|>]*/silences/new[^|>]*)\|Silence>", attachment["text"])[0]
-    matchers = silence_from(html.unescape(link))
-    assert {one["name"]: one["value"] for one in matchers} == {**messages.LABELS, **labels}
+    link = html.unescape(link)
+    assert {one["name"]: one["value"] for one in silences.matchers(link)} == {**messages.LABELS, **labels}
     now = datetime.now(UTC)
-    silence = {
-        "matchers": matchers,
-        "startsAt": now.isoformat(),
-        "endsAt": (now + timedelta(hours=1)).isoformat(),
-        "createdBy": "ops",
-        "comment": "taken",
-    }
-    answer = requests.post(f"{told.address}/api/v2/silences", json=silence, timeout=5).json()
+    by = [silences.silence(told.address, link, now, now + timedelta(hours=1))]
     states = {}
     for _ in range(100):
         alerts = requests.get(
@@ -292,7 +278,6 @@ def test_a_silence_from_the_message_covers_the_escalation_and_nothing_else(told:
         if states[HOSTILE, None]:
             break
         time.sleep(0.05)
-    by = [answer["silenceID"]]
     assert states == {(HOSTILE, None): by, (HOSTILE, "anna"): by, ("another", None): []}
 
 

@@ -1,4 +1,4 @@
-"""What FastBreak's Prometheus scrapes, played: gauges and counters that a test sets, and the counters' past."""
+"""What Prometheus scrapes, played: gauges and counters that a test sets, and the counters' past."""
 
 import threading
 import time
@@ -35,6 +35,10 @@ class Target:
     @property
     def instance(self) -> str:
         return f"{self.address[0]}:{self.address[1]}"
+
+    def show(self, gauges: Amounts) -> None:
+        """Set gauges, all of them in one scrape."""
+        self.gauges = {**self.gauges, **gauges}
 
     def counted(self, amounts: Amounts, seconds_ago: float) -> None:
         """Counters moved before the target was born."""
