@@ -27,7 +27,7 @@ channels:
   hook: {type: webhook, url: "http://desk.example/alerts"}
 notifications:
   immediate: {}
-  hourly: {every: 1h}
+  hourly: {every: 1h, group_interval: 15m}
   daily: {at: "09:00"}
 severities: [critical, high, medium, low]
 escalation:

@@ -186,7 +186,7 @@ NOTHING: dict[str, tuple[Edit, ...]] = {
     "for": ((S, LOSSES, f"{LOSSES}\n    for: 10m"),),
     "cooldown": ((S, LOSSES, f"{LOSSES}\n    cooldown: 10m"),),
     "texts": ((S, LOSSES, f"{LOSSES}\n    summary: Alas\n    runbook: [Look for them.]"),),
-    "an interval": ((P, "hourly: {every: 1h}", "hourly: {every: 2h}"),),
+    "an interval": ((P, "{every: 1h, group_interval: 15m}", "{every: 2h, group_interval: 15m}"),),
     "a time of day": ((P, '"09:00"', '"10:00"'),),
     "addresses": ((P, '"@anna"', '"@anna-b"'), (P, "ops@shop.example", "crew@shop.example")),
     "a response time": ((P, "respond_within: 15m", "respond_within: 20m"),),
