@@ -17,7 +17,7 @@ _DAY = timedelta(days=1)
 # Any year has all weekdays and, where clocks are changed, both changes; no clock is asked which year it is.
 _YEAR = [datetime(2027, 1, 1, tzinfo=UTC) + number * _DAY for number in range(365)]
 # A week of summer time and one of winter time, in both hemispheres.
-_WEEKS = [*_YEAR[18:25], *_YEAR[199:206]]
+_WEEKS = [*_YEAR[17:24], *_YEAR[199:206]]
 
 
 def check(files: Files) -> Iterator[Problem]:
@@ -151,8 +151,8 @@ def _hidden(files: Files) -> Iterator[Problem]:
         if (moment := found[key]) is not None:
             at = f"{_day(moment)} at {moment:%H:%M}"
             message = f'nobody would be told of "{told.name}" on {at}: all of its channels are quiet'
-            hint = f"{why}: let it through (except: [{told.body.severity}]), or add a channel that is not quiet then"
-            yield Problem(told.file.key_span(("alerts", told.name)), "quiet-alert", message, (hint,))
+            hints = (f"let it through (except: [{told.body.severity}]), or add a channel that is not quiet then", why)
+            yield Problem(told.file.key_span(("alerts", told.name)), "quiet-alert", message, hints)
     monitoring = people.monitoring(model)
     channels = tuple(channel for channel in monitoring.channels if channel in model.channels)
     if channels and (moment := _all_quiet(files, channels, monitoring.severity)) is not None:
@@ -168,9 +168,9 @@ def _urgent(files: Files, told: _Told) -> str | None:
     alert = told.body
     owner = alert.owner or told.file.model.owner
     if alert.escalate and people.escalations(model, alert.severity, owner):
-        return "who comes next would be told before the first"
+        return "who comes next would be told before the first, unless it says escalate: false"
     if alert.severity == model.severities[0]:
-        return f'"{alert.severity}" is the worst severity'
+        return f'"{alert.severity}" is the worst severity, which cannot wait'
     return None
 
 

@@ -22,6 +22,14 @@ class Attribution:
         self._contacts = {
             naming.contact_receiver(route.contact, route.severities[0]): route.contact for route in plan.contact_routes
         }
+        self._rotations = {
+            naming.contact_receiver(person.contact, route.severities[0]): route.contact
+            for route in plan.contact_routes
+            for person in route.on_call
+        }
+        self._channels = {naming.channel_receiver(one.name): one.name for one in plan.channels} | {
+            naming.digest_receiver(one.name): one.name for one in plan.channels
+        }
         self._receivers = {one.name: one for one in alertmanager.receivers(plan)}
 
     def own_line(self, alert: Alert) -> Span:
@@ -96,6 +104,12 @@ class Attribution:
         channel, contact = self._channel(change), self._contacts.get(change.receiver)
         if channel in self._retyped:
             return ("channels", channel)
+        quiet = self._channels.get(change.receiver)
+        texts = (*change.before, *change.after)
+        if quiet is not None and change.part == "matchers" and any(text.startswith("severity") for text in texts):
+            return ("channels", quiet)  # its quiet hours let other severities through
+        if change.receiver in self._rotations:
+            return ("contacts", self._rotations[change.receiver])
         if contact is not None:
             return ("contacts", contact) if change.part == "integration" else ("escalation", alert.severity)
         if change.receiver == naming.UNROUTED_RECEIVER:

@@ -198,7 +198,8 @@ def _route_changes(key: Key, old: frozenset[Key], gone: list[Key]) -> Iterator[R
     if other.path != key.path:
         texts = [[text for level in one.path for text in level] for one in (other, key)]
         before, after = (tuple(text for text in texts[side] if text not in texts[1 - side]) for side in (0, 1))
-        yield RouteChange("matchers", key.receiver, before, after)
+        if before or after or (other.receiver, other.group) == (key.receiver, key.group):
+            yield RouteChange("matchers", key.receiver, before, after)
     if other.receiver != key.receiver:
         yield RouteChange("receiver", key.receiver, (other.receiver,), (key.receiver,))
     if other.group != key.group:

@@ -152,6 +152,17 @@ SHARED = {
         ),
         "platform.yaml: hook", "SalesErrors", ('the channel "hook" changes its type from webhook to pagerduty',),
     ),
+    "quiet hours that let some severities through": Warned(
+        (
+            (
+                P,
+                'channel: "#alerts"}',
+                'channel: "#alerts", quiet_hours: [{from: "22:00", to: "07:00", except: [critical, high, medium]}]}',
+            ),
+        ),
+        "platform.yaml: chat", "SalesLosses, SalesQueue, SalesStuck and StockEmpty",
+        ('the routes match on severity!~"low", so far on nothing more',),
+    ),
     "a time of day that becomes an interval": Warned(
         ((P, 'daily: {at: "09:00"}', "daily: {every: 24h}"),),
         "platform.yaml: daily", "SalesDigest",
@@ -205,6 +216,9 @@ NOTHING: dict[str, tuple[Edit, ...]] = {
     ),
     "a step less": ((P, "next: [team-lead, bo]", "next: team-lead"),),
     "an alert that is no longer escalated": ((K, EMPTY, f"{EMPTY}\n    escalate: false"),),
+    "quiet hours": (
+        (P, "mail: bo@shop.example}", 'mail: bo@shop.example, quiet_hours: [{from: "22:00", to: "07:00"}]}'),
+    ),
     "the dead man's switch": ((P, "channels: [mail]}", "channels: [mail], watchdog: hook}"),),
 }  # fmt: skip
 
@@ -239,6 +253,18 @@ def test_nobody_is_told_again(deployed: Compiled, tmp_path: Path, edits: tuple[E
     after = compiled(tmp_path / "shop", texts)
     assert after.output != deployed.output
     assert after.warnings_after(deployed.output) == []
+
+
+def test_a_rotation_in_place_of_a_person(deployed: Compiled, tmp_path: Path) -> None:
+    rotation = "  bo: {rotation: {shifts: [{person: anna, from: monday 09:00, to: monday 09:00}]}}"
+    edits = ((P, '  bo: {lead: anna, chat: "@bo", mail: bo@shop.example}', rotation), (P, "[team-lead, bo]", "bo"))
+    assert [shown(one) for one in warned(deployed, tmp_path, edited(SHOP, *edits))] == [
+        (
+            "platform.yaml: bo",
+            "SalesLosses is told again if it has escalated when this is deployed",
+            ('the receiver "contact-anna-critical" takes the place of "contact-bo-critical"',),
+        )
+    ]
 
 
 def test_a_row_of_the_matrix_that_parts_with_another(deployed: Compiled, tmp_path: Path) -> None:
