@@ -1,5 +1,6 @@
 """One incident from its cause to the last message about it: begun, told, escalated, put right, and heard to be over."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -47,7 +48,9 @@ def alert_of(plan: Plan, name: str) -> Alert:
 def about(message: Message, alert: Alert) -> bool:
     """Whether a message is about an alert: by where it leads, or, where there is no room for that, by its name."""
     leads = {alert.runbook_url, alert.dashboard_url}
-    return not leads.isdisjoint(message.links) or alert.alertname in f"{message.title} {message.text}".split()
+    return not leads.isdisjoint(message.links) or (
+        message.kind == "sms" and alert.alertname in re.findall(r"\w+", message.text)
+    )
 
 
 @dataclass

@@ -143,10 +143,12 @@ def _attachment_texts(attachment: Payload) -> Iterator[str]:
 
 
 def _slack_text(raw: str) -> str:
-    """Markup undone: links as ``label <address>``, entities as the signs that they stand for."""
+    """Markup undone: links as ``label <address>``, times as where Slack cannot show them, entities as their signs."""
 
     def shown(match: re.Match[str]) -> str:
         address, label = match.groups()
+        if address.startswith("!date^"):
+            return label or address
         return f"{label} <{address}>" if label else address
 
     return html.unescape(_SLACK_MARKUP.sub(shown, raw)).strip()

@@ -42,6 +42,12 @@ def test_how_a_slack_message_stands(attachment: dict[str, str], status: str) -> 
     assert decoding.slack(slack_body(**attachment)).status == status
 
 
+def test_a_time_of_slack_is_read_as_where_slack_cannot_show_it() -> None:
+    text = "Since <!date^1795341600^{date_short_pretty} {time}|2026-11-22 10:00 UTC> · <!channel>"
+    message = decoding.slack(slack_body(text=text))
+    assert message.text.endswith("Since 2026-11-22 10:00 UTC · !channel")
+
+
 def test_a_slack_message_of_text_alone() -> None:
     message = decoding.slack(b'{"text": "see <https://a.example|this>\\nand that"}')
     assert (message.title, message.links) == ("see this <https://a.example>", ("https://a.example",))
@@ -55,7 +61,7 @@ def sms_body(**fields: str) -> bytes:
     ("text", "status"),
     [
         pytest.param("FIRING CRITICAL Queue 150 (> 100) ops", "firing", id="firing"),
-        pytest.param("ESCALATED to anna CRITICAL Queue ops did not respond", "firing", id="escalated"),
+        pytest.param("ESCALATED to Anna: CRITICAL Queue 150. Operations did not respond", "firing", id="escalated"),
         pytest.param("RESOLVED CRITICAL Queue ops", "resolved", id="resolved"),
         pytest.param("NO NEW EVENT FOR 1H CRITICAL Fraud ops", "resolved", id="event"),
         pytest.param("FIRING HIGH TicketsResolved 3", "firing", id="the word alone"),

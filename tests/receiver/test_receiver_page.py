@@ -4,9 +4,11 @@ import re
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -183,6 +185,18 @@ def test_slack(page: Page, receiver: Receiver) -> None:
     expect(latest.locator(".pill")).to_have_text("resolved")
     assert style(latest.locator(".attachment"), "borderLeftColor") == "rgb(46, 184, 134)"
     assert style(latest.locator(".pill"), "color") == "rgb(20, 113, 58)"
+
+
+def test_slack_shows_times_as_its_reader_counts_them(browser: Browser, receiver: Receiver) -> None:
+    noon = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    today = datetime.now(ZoneInfo("Asia/Tokyo")).replace(hour=12, minute=0, second=0, microsecond=0)
+    times = [f"<!date^{at.timestamp():.0f}^{{date_short_pretty}} {{time}}|elsewhere>" for at in (noon, today)]
+    slack(receiver, text=f"Since {times[0]} until {times[1]}, not <!date^99999999999999^{{time}}|a time>")
+    page = browser.new_page(timezone_id="Asia/Tokyo")
+    page.goto(receiver.url)
+    expect(page.locator(".slack-text")).to_have_text("Since 1 May 2024 21:00 until today 12:00, not a time")
+    expect(page.locator(".slack-text time").first).to_have_attribute("title", "elsewhere")
+    page.close()
 
 
 def test_sms(page: Page, receiver: Receiver) -> None:

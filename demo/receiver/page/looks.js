@@ -209,6 +209,9 @@ function summary(payload) {
     alertname: alert.labels?.alertname,
     summary: alert.annotations?.summary,
     value: alert.annotations?.value,
+    threshold: alert.annotations?.threshold,
+    startsAt: alert.startsAt,
+    owner: alert.labels?.owner,
   }));
   return { status: payload.status, receiver: payload.receiver, alerts };
 }

@@ -1,6 +1,7 @@
 // Slack's markup as elements.
 
 import { element, icon, link, linked } from "./dom.js";
+import { localTime } from "./times.js";
 
 const TOKENS = new RegExp(
   [
@@ -67,6 +68,8 @@ function token([, block, code, target, label, emoji, bold, italic, struck], isFo
 
 function linkOrMention(target, label) {
   const shown = label ? unescaped(label) : target;
+  const date = /^!date\^(\d+)\^([^^]+)/.exec(target);
+  if (date) return localTime(Number(date[1]), date[2], shown);
   if (/^[!@#]/.test(target)) {
     return element("span", { class: "mention" }, MENTIONS[target] ?? (label ? shown : target.replace(/^!/, "@")));
   }
