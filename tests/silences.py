@@ -3,28 +3,31 @@
 import json
 import re
 import urllib.parse
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import requests
 
-Matcher = dict[str, Any]
+_HOUR = timedelta(hours=1)
 
 
-def matchers(link: str) -> list[Matcher]:
-    """The matchers that the silence form takes out of a link."""
+def matchers(link: str) -> dict[str, str]:
+    """What the silence form takes out of a link: which label must have which value."""
     filter_ = urllib.parse.unquote(urllib.parse.urlsplit(link).fragment.partition("?filter=")[2])
     assert filter_.startswith("{") and filter_.endswith("}")
     found = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*")(?:, |}$)', filter_)
-    return [{"name": name, "value": json.loads(value), "isRegex": False, "isEqual": True} for name, value in found]
+    assert len(filter_) == 2 + sum(len(name) + len(value) + 1 for name, value in found) + 2 * (len(found) - 1)
+    return {name: json.loads(value) for name, value in found}
 
 
-def silence(alertmanager: str, link: str, starts: datetime, ends: datetime) -> str:
-    """Silence what a link leads to, on the Alertmanager at an address; the silence's id."""
+def silence(alertmanager: str, link: str, ends: datetime | None = None) -> str:
+    """Silence what a link leads to until a time, else for an hour, on one Alertmanager; the silence's id."""
+    now = datetime.now(UTC)
     made = {
-        "matchers": matchers(link),
-        "startsAt": starts.isoformat(),
-        "endsAt": ends.isoformat(),
+        "matchers": [
+            {"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in matchers(link).items()
+        ],
+        "startsAt": now.isoformat(),
+        "endsAt": (ends or now + _HOUR).isoformat(),
         "createdBy": "ops",
         "comment": "taken",
     }

@@ -51,6 +51,12 @@ _WEBHOOK_URL_FILE = (0, 26)
 # PagerDuty knows four severities. Names that it has, or that are usual, keep their meaning; others go by their rank.
 _PAGERDUTY = ("critical", "error", "warning", "info")
 _PAGERDUTY_USUAL = {"high": "error", "major": "error", "medium": "warning", "minor": "warning", "low": "info"}
+# Sets ``$worst`` to the severity of a message: where its alerts differ in theirs, that of the worst.
+_WORST = (
+    "{{ $worst := .CommonLabels.severity }}{{ if not $worst }}{{ range $severity := %s }}{{ range $.Alerts.Firing }}"
+    "{{ if and (not $worst) (%s) }}{{ $worst = .Labels.severity }}{{ end }}"
+    "{{ end }}{{ end }}{{ end }}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +180,7 @@ def _cadence_route(plan: Plan, cadence: Cadence) -> Block:
             "continue": True,
         }
         for channel in plan.channels
-        for severities, quiet in _by_severity(plan, _meeting(channel.quiet, cadence))
+        for severities, quiet in _quiet_by_severity(plan, _meeting(channel.quiet, cadence))
     ]
     grouping: Block = {"group_by": ["platform", "domain"]} if is_slot else {}
     return {"matchers": [_equal("notification", cadence.name)], **grouping, **_timing(cadence), "routes": routes}
@@ -188,7 +194,7 @@ def _meeting(quiet: tuple[Quiet, ...], cadence: Cadence) -> tuple[Quiet, ...]:
     return tuple(one for one in quiet if any(week.meet(a, b) for a in slot for b in one.interval.stretches))
 
 
-def _by_severity(plan: Plan, every: tuple[Quiet, ...]) -> Iterator[tuple[tuple[str, ...], tuple[Quiet, ...]]]:
+def _quiet_by_severity(plan: Plan, every: tuple[Quiet, ...]) -> Iterator[tuple[tuple[str, ...], tuple[Quiet, ...]]]:
     """Quiet hours, with the matchers of the severities that they hold for.
 
     Whatever severity is none of the platform's is disturbed by the fewest of them.
@@ -387,7 +393,7 @@ def _slack(slack: Slack) -> Block:
         "title": _call("slack.title"),
         "title_link": _call("dashboard"),
         "text": _call("slack.text"),
-        "fallback": _call("slack.title"),
+        "fallback": _call("slack.fallback"),
         "mrkdwn_in": ["text"],
     }
 
@@ -424,7 +430,7 @@ def _pagerduty(pagerduty: PagerDuty) -> Block:
     return {
         "routing_key_file": pagerduty.routing_key_file,
         **({"url": pagerduty.url} if pagerduty.url else {}),
-        "description": _call("title"),
+        "description": _call("pagerduty.title"),
         "severity": _call("pagerduty.severity"),
         "class": "{{ .CommonLabels.alertname }}",
         "component": "{{ .CommonLabels.subject }}",
@@ -432,7 +438,8 @@ def _pagerduty(pagerduty: PagerDuty) -> Block:
         "client": "Alertmanager",
         "client_url": _call("alerts"),
         "details": {
-            "owner": "{{ .CommonLabels.owner }}",
+            "owner": _call("pagerduty.owner"),
+            "since": _call("pagerduty.since"),
             "threshold": "{{ .CommonAnnotations.threshold }}",
             "firing": _call("pagerduty.firing"),
             "resolved": _call("pagerduty.resolved"),
@@ -465,19 +472,52 @@ def _template_texts() -> tuple[tuple[str, str], ...]:
 
 def _holes(plan: Plan) -> dict[str, str]:
     """What the templates leave open: constants of Go's template language, so nothing in them is read as a template."""
-    contacts = {route.contact: route.title for route in plan.contact_routes}
+    contacts = {contact.name: contact.title for contact in plan.contacts}
+    ranked, is_of_it = _by_severity(plan)
     severities = {one.name: _pagerduty_severity(plan, one.name, one.rank) for one in plan.severities}
-    mild = {name: "#439fe0" for name, known in severities.items() if known == "info"}
-    worst = {one.name: "danger" for one in plan.severities if one.rank == 0}
+    mild = [name for name, known in severities.items() if known == "info"]
+    worst = [one.name for one in plan.severities if one.rank == 0]
     return {
         "platform": _constant(plan.title),
         "alertmanager": _constant(plan.links.alertmanager),
         "grafana": _constant(plan.links.grafana),
         "runbooks": _constant(plan.links.runbooks),
-        "contacts": _choice(contacts, "{{ . }}"),
+        "titled": _cases("$contact", "$contact", {name: _constant(title) for name, title in contacts.items()}),
+        "severities": ranked,
+        "is_of_it": is_of_it,
+        "worst": _WORST % (ranked, is_of_it),
+        "began": _began(plan),
         "pagerduty_severities": _choice(severities, "error"),
-        "slack_colors": _choice(mild | worst, "warning"),
+        "slack_colors": _choice(dict.fromkeys(mild, "#439fe0") | dict.fromkeys(worst, "danger"), "warning"),
+        "email_colors": _choice(dict.fromkeys(mild, "#1e40af") | dict.fromkeys(worst, "#991b1b"), "#92400e"),
     }
+
+
+def _by_severity(plan: Plan) -> tuple[str, str]:
+    """The severities as a list of the template language, and whether the alert in the dot is of ``$severity``.
+
+    The worst first, and at last the empty one, which all belong to that are of no severity of the platform.
+    """
+    names = [severity.name for severity in sorted(plan.severities, key=lambda severity: severity.rank)]
+    known = _constant(f"^({'|'.join(names)})$")
+    ranked = f"(stringSlice {' '.join(map(_constant, [*names, '']))})"
+    return ranked, f"or (eq .Labels.severity $severity) (not (or $severity (match {known} .Labels.severity)))"
+
+
+def _began(plan: Plan) -> str:
+    """A template that sets ``$began`` to when ``$alert`` began: an escalated copy fires that much later."""
+    waits = sorted({wait for severity in plan.severities for wait in severity.escalates_after})
+    earlier = {durations.text(wait): f"$alert.StartsAt.Add -{wait}000000" for wait in waits}  # in nanoseconds
+    return f"{{{{ $began := $alert.StartsAt }}}}{_cases('$alert.Annotations.escalated_after', '$began', earlier)}"
+
+
+def _cases(tested: str, variable: str, cases: dict[str, str]) -> str:
+    """A template that gives a variable the value for what is tested, if there is one."""
+    branches = " else ".join(
+        f"if eq {tested} {_constant(given)} }}}}{{{{ {variable} = {value} }}}}{{{{"
+        for given, value in sorted(cases.items())
+    )
+    return f"{{{{ {branches} end }}}}" if cases else ""
 
 
 def _pagerduty_severity(plan: Plan, name: str, rank: int) -> str:

@@ -1,7 +1,10 @@
 """What an alert says: annotations as templates of Prometheus, with every text from a file escaped.
 
-Functions: Prometheus, "Template reference" (query, first, value, humanize, humanizeDuration, humanizePercentage).
+Functions: Prometheus, "Template reference" (query, first, value, humanize, humanizeDuration, humanizePercentage,
+reReplaceAll); Go, "text/template" (printf, urlquery).
 """
+
+from urllib.parse import quote
 
 from generator import durations
 from generator.condition.promql import quoted
@@ -45,12 +48,16 @@ def annotations(plan: Plan, alert: Alert, escalation: Escalation | None = None) 
     """The annotations of an alert's rule, in the order in which they are written."""
     found = {
         "summary": literal(alert.summary) + _instance(alert),
-        "description": _description(plan, alert, escalation),
+        "description": _description(alert),
         "value": _value(plan, alert),
         "threshold": literal(alert.threshold_text),
         "runbook_url": literal(alert.runbook_url),
         "dashboard_url": literal(alert.dashboard_url),
+        "silence_url": _silence_url(plan, alert),
     }
+    if escalation is not None:
+        found["escalated_after"] = durations.text(escalation.after)
+        found["escalated_from"] = literal(_silent(plan, alert, escalation))
     if alert.within is not None:
         found["resolved"] = f"no new event for {durations.text(alert.within)}"
     return found
@@ -61,7 +68,7 @@ def _instance(alert: Alert) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _description(plan: Plan, alert: Alert, escalation: Escalation | None) -> str:
+def _description(alert: Alert) -> str:
     parts = [literal(alert.description)]
     if alert.kind == "metrics":
         parts.append(literal(f"Condition: {alert.text}."))
@@ -76,11 +83,31 @@ def _description(plan: Plan, alert: Alert, escalation: Escalation | None) -> str
     if alert.unlisted is not None:
         query = quoted(f"{alert.unlisted} > 0")
         parts[-1] += f"{{{{ with query {query} }}}} {{{{ . | first | value }}}} more rows are not listed.{{{{ end }}}}"
-    if escalation is not None:
-        parts.append(
-            literal(f"Nobody took it within {durations.text(escalation.after)}: escalated to {escalation.title}.")
-        )
     return " ".join(parts)
+
+
+def _silent(plan: Plan, alert: Alert, escalation: Escalation) -> str:
+    """Who did not respond before it was escalated: its owner, then whoever was told in between."""
+    titles = {contact.name: contact.title for contact in plan.contacts}
+    told = alert.escalations[: alert.escalations.index(escalation)]
+    return " and ".join(dict.fromkeys([titles.get(alert.owner, alert.owner), *(step.title for step in told)]))
+
+
+def _silence_url(plan: Plan, alert: Alert) -> str:
+    """The form that silences this one alert, its escalations with it: all its labels but ``escalation``.
+
+    In the order of Alertmanager's own templates, so that a link is the same whoever made it.
+    """
+    values = {name: quote(f'"{value}"', safe="") for name, value in (("alertname", alert.alertname), *alert.labels)}
+    values |= {name: _percent_encoded(f"$labels.{name}") for name in alert.by}
+    names = sorted(values, key=lambda name: (name != "alertname", name))
+    matchers = "%2C%20".join(f"{name}%3D{values[name]}" for name in names)
+    return f"{literal(plan.links.alertmanager)}/#/silences/new?filter=%7B{matchers}%7D"
+
+
+def _percent_encoded(value: str) -> str:
+    """A template that shows ``value`` (an expression of templates) as a quoted string in an address."""
+    return f'{{{{ printf "%q" {value} | urlquery | reReplaceAll "[+]" "%20" }}}}'
 
 
 def _value(plan: Plan, alert: Alert) -> str:

@@ -76,6 +76,7 @@ def plan(files: Files) -> Plan:
         channels=people.channels(platform),
         cadences=tuple(cadences.values()),
         severities=people.severities(platform),
+        contacts=people.contact_titles(platform),
         contact_routes=people.contact_routes(platform),
         monitoring=monitoring,
         links=links,

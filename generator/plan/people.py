@@ -20,6 +20,7 @@ from generator.plan import quiet_hours, rotations
 from generator.plan.types import (
     Channel,
     ContactRoute,
+    ContactTitle,
     Delivery,
     Email,
     Escalation,
@@ -117,6 +118,11 @@ def title(platform: Platform, contact: str) -> str:
     return (found.title if found else None) or contact.replace("-", " ").replace("_", " ")
 
 
+def contact_titles(platform: Platform) -> tuple[ContactTitle, ...]:
+    """How people call each contact, sorted by name."""
+    return tuple(ContactTitle(name, title(platform, name)) for name in sorted(platform.contacts))
+
+
 def reached(platform: Platform, contact: str, severity: str) -> tuple[str, ...]:
     """The channels over which a contact is told of an alert: those of the matrix's row that the contact has.
 
@@ -162,9 +168,11 @@ def severities(platform: Platform) -> tuple[Severity, ...]:
     for rank, name in enumerate(platform.severities):
         matrix = row(platform, name)
         wait = None
+        steps: tuple[int, ...] = ()
         if matrix.respond_within is not None:
             wait = scaled(durations.milliseconds(matrix.respond_within), platform.durations.scale)
-        found.append(Severity(name, rank, wait, tuple(matrix.channels)))
+            steps = tuple(wait * count for count in range(1, len(next_names(matrix)) + 1))
+        found.append(Severity(name, rank, wait, tuple(matrix.channels), steps))
     return tuple(found)
 
 

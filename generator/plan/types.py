@@ -157,6 +157,14 @@ class OnCall:
 
 
 @dataclass(frozen=True, slots=True)
+class ContactTitle:
+    """How people call a contact, whether or not anything is ever escalated to it."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContactRoute:
     """How one contact is told of an escalation: the deliveries for alerts of the severities listed.
 
@@ -188,12 +196,16 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Severity:
-    """A severity, ``rank`` 0 the worst, with its row of the matrix unrolled."""
+    """A severity, ``rank`` 0 the worst, with its row of the matrix unrolled.
+
+    ``escalates_after``: how many milliseconds of firing after which each of those who come next is told.
+    """
 
     name: str
     rank: int
     respond_within: int | None
     channels: tuple[str, ...]
+    escalates_after: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,6 +485,7 @@ class Plan:
     channels: tuple[Channel, ...]
     cadences: tuple[Cadence, ...]
     severities: tuple[Severity, ...]
+    contacts: tuple[ContactTitle, ...]
     contact_routes: tuple[ContactRoute, ...]
     monitoring: Monitoring
     links: Links

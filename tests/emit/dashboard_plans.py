@@ -153,6 +153,7 @@ def plan(*domains: Domain, platform: str = "acme", **given: Any) -> Plan:
         channels=(),
         cadences=(),
         severities=SEVERITIES,
+        contacts=(),
         contact_routes=(),
         monitoring=Monitoring("orders-team", "critical", ("slack",), "immediate", None),
         links=Links("https://prometheus.example", "https://alertmanager.example", GRAFANA, RUNBOOKS),

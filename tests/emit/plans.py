@@ -7,6 +7,7 @@ from generator.plan.types import (
     Cadence,
     Channel,
     ContactRoute,
+    ContactTitle,
     Domain,
     Email,
     Job,
@@ -53,6 +54,11 @@ ONCALL = ContactRoute(
 ANNA = ContactRoute(
     "anna", 'Anna "the {{lead}}"', ("high", "medium"), (Channel("slack", Slack("/run/secrets/slack", "@anna")),)
 )
+CONTACTS = (
+    ContactTitle("anna", ANNA.title),
+    ContactTitle("on-call-engineer", ONCALL.title),
+    ContactTitle("ops", "Operations"),
+)
 
 
 def cadences(scale: float = 1.0) -> tuple[Cadence, ...]:
@@ -81,7 +87,8 @@ def plan(*domains: Domain, scale: float = 1.0) -> Plan:
         sources=(),
         channels=CHANNELS,
         cadences=cadences(scale),
-        severities=tuple(Severity(name, rank, None, ()) for rank, name in enumerate(SEVERITIES)),
+        severities=tuple(Severity(name, rank, 300_000, (), (300_000, 600_000)) for rank, name in enumerate(SEVERITIES)),
+        contacts=CONTACTS,
         contact_routes=(ANNA, ONCALL),
         monitoring=Monitoring("ops", "critical", ("email", "slack"), "immediate", "hook"),
         links=Links(

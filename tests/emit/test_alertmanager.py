@@ -1,9 +1,12 @@
 """What Alertmanager is told, judged by amtool and by the values themselves."""
 
+import html
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +35,9 @@ from tests.emit import messages, plans
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "messages"
 TEXTS = (
-    "slack.color", "slack.title", "slack.text", "email.subject", "email.text", "sms.subject", "sms.text",
-    "pagerduty.severity", "title", "pagerduty.firing", "pagerduty.resolved",
+    "slack.color", "slack.title", "slack.fallback", "slack.text", "email.subject", "email.text", "sms.subject",
+    "sms.text", "pagerduty.severity", "pagerduty.title", "pagerduty.owner", "pagerduty.since", "pagerduty.firing",
+    "pagerduty.resolved",
 )  # fmt: skip
 GSM = set(
     "@£$¥èéùìòÇØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
@@ -349,8 +353,8 @@ def test_messages(config: Path, name: str, request: pytest.FixtureRequest) -> No
     payload = messages.MESSAGES[name]
     separator = "\n----------\n"
     parts = separator.join(f'{text}:\n{{{{ template "tocsin.{text}" . }}}}' for text in TEXTS)
-    html = render(config, payload, '{{ template "tocsin.email.html" . }}', "html")
-    for suffix, found in (("txt", render(config, payload, parts)), ("html", html)):
+    page = render(config, payload, '{{ template "tocsin.email.html" . }}', "html")
+    for suffix, found in (("txt", render(config, payload, parts)), ("html", page)):
         golden = GOLDEN / f"{name}.{suffix}"
         if request.config.getoption("--bless", default=False):
             golden.parent.mkdir(parents=True, exist_ok=True)
@@ -362,33 +366,180 @@ def test_no_golden_is_left_over() -> None:
     assert {path.stem for path in GOLDEN.iterdir()} == set(messages.MESSAGES)
 
 
+def called(text: str) -> str:
+    """A template's text as configurations ask for it."""
+    return f'{{{{ template "tocsin.{text}" . }}}}'
+
+
+WHOLE = ("slack.text", "email.text", "pagerduty.firing", "sms.text")
+
+
+def everywhere(config: Path, payload: messages.Payload) -> dict[str, str]:
+    """The text that each kind of channel tells, as people read it."""
+    page = html.unescape(render(config, payload, called("email.html"), "html"))
+    return {"email.html": page} | {text: html.unescape(render(config, payload, called(text))) for text in WHOLE}
+
+
 def test_an_escalation_says_who_did_not_respond(config: Path) -> None:
-    escalated = messages.payload(messages.alert(labels={"escalation": "anna", "severity": "high"}))
-    for text in ("slack.text", "email.text", "pagerduty.firing"):
-        found = render(config, escalated, f'{{{{ template "tocsin.{text}" . }}}}')
-        assert 'Escalated to Anna "the {{lead}}": ops did not respond' in found
-    found = render(config, escalated, '{{ template "tocsin.email.html" . }}', "html")
-    assert "Escalated to Anna &#34;the {{lead}}&#34;: ops did not respond" in found
+    labels = {"escalation": "anna", "severity": "high"}
+    told = {"escalated_after": "10m", "escalated_from": "Operations and Bo"}
+    found = everywhere(config, messages.payload(messages.alert(labels=labels, annotations=told)))
+    assert found.pop("sms.text").startswith('ESCALATED to Anna "the ((lead))": HIGH CollectionsQueueBackup 150 settl')
+    for text in found.values():
+        assert 'Escalated to Anna "the {{lead}}": Operations and Bo did not respond within 10m.' in text
+    # One that does not say it, of rules of another's making.
+    bare = everywhere(config, messages.payload(messages.alert(labels=labels)))
+    assert bare.pop("sms.text").endswith(". Operations did not respond, since 22 Nov 10:00 UTC")
+    for text in bare.values():
+        assert 'Escalated to Anna "the {{lead}}": Operations did not respond. ' in text
+
+
+def test_an_escalation_says_when_it_began_and_not_when_it_was_escalated(config: Path) -> None:
+    for after in (5, 10):
+        escalated = messages.escalated(after=f"{after}m", minute=10)
+        for text in everywhere(config, messages.payload(escalated)).values():
+            assert f"10:{10 - after:02} UTC" in text
+            assert "10:10 UTC" not in text
+    # Whoever waits for so long is known by the matrix; of others the time is that of the escalation.
+    strange = messages.escalated(after="7m", minute=10)
+    assert "since 22 Nov 10:10 UTC" in everywhere(config, messages.payload(strange))["sms.text"]
+
+
+def test_slack_tells_the_time_of_whoever_reads_it(config: Path) -> None:
+    text = render(config, messages.MESSAGES["firing_and_resolved"], called("slack.text"))
+    ten = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    told = [f"<!date^{at.timestamp():.0f}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+            for at in (ten, ten + timedelta(hours=1))]  # fmt: skip
+    assert f"Since {told[0]} · " in text
+    assert f"Since {told[0]} until {told[1]}\n" in text
+
+
+def test_owners_are_called_by_their_titles(config: Path) -> None:
+    for payload in messages.MESSAGES.values():
+        if payload["commonLabels"].get("owner") == "ops":
+            for name, text in everywhere(config, payload).items():
+                assert "Operations" in text or name == "pagerduty.firing"
+            assert render(config, payload, called("pagerduty.owner")) == "Operations"
+
+
+def test_a_digest_tells_the_worst_first(config: Path) -> None:
+    digest = messages.payload(*messages.many(30))
+    found = everywhere(config, digest)
+    sms = found.pop("sms.text")
+    assert sms == (
+        "FIRING up to CRITICAL 30 alerts collections, Operations: CollectionsStep4Slow, CollectionsStep9Slow,"
+        " CollectionsStep14Slow, CollectionsStep19Slow"
+    )
+    ranked = ["CRITICAL", "HIGH", "MEDIUM", "WARNING", "LOW"]
+    for text in found.values():
+        ranks = [ranked.index(severity) for severity in re.findall(r"\b(?:CRITICAL|HIGH|MEDIUM|WARNING|LOW)\b", text)]
+        assert len(ranks) >= 30
+        assert ranks == sorted(ranks)
+        assert "6 critical, 6 high, 6 medium, 6 warning, 6 low" in text
+        assert {int(step) for step in re.findall(r"Settlements stay long in step (\d+)", text)} == set(range(30))
+    assert render(config, digest, called("slack.color")) == "danger"
+    assert render(config, digest, called("pagerduty.severity")) == "critical"
+    assert render(config, digest, called("title")) == "[up to CRITICAL] 30 alerts: collections"
+
+
+def test_what_a_digest_does_not_know_is_told_at_last(config: Path) -> None:
+    strange = messages.daily("Strange", "unheard-of", "Something else", "1", "> 0")
+    nameless = messages.daily("Nameless", "", "Something nameless", "1", "> 0")
+    found = everywhere(config, messages.payload(strange, nameless, *messages.many(2)))
+    assert found.pop("sms.text").endswith(": CollectionsStep1Slow, CollectionsStep0Slow, Strange, Nameless")
+    for text in found.values():
+        assert "1 high, 1 warning, 2 other" in text
+        assert text.index("in step 0") < text.index("Something else") < text.index("Something nameless")
+    alone = messages.payload(strange, nameless)
+    assert render(config, alone, called("title")) == "[up to UNHEARD-OF] 2 alerts: collections"
+
+
+def test_slack_reads_no_markup_but_ours(config: Path) -> None:
+    call = "<!channel> & <https://evil.example|x>"
+    labels = dict.fromkeys(("alertname", "severity", "owner", "domain", "escalation"), call)
+    said = dict.fromkeys((*messages.ANNOTATIONS, "resolved", "escalated_from", "escalated_after"), call)
+    hostile = [messages.alert(status, labels, said) for status in ("firing", "resolved")]
+    different = messages.alert(labels={**labels, "alertname": f"{call}2"}, annotations={**said, "summary": f"{call}2"})
+    several = messages.alert(labels=labels, annotations={**said, "summary": f"{call}2"})
+    for alerts in (hostile[:1], hostile[1:], hostile, [hostile[0], different], [hostile[0], several]):
+        for text in ("slack.title", "slack.fallback", "slack.text"):
+            found = render(config, messages.payload(*alerts), called(text))
+            assert re.findall(r"<(?!!date\^\d|%3C!channel%3E|https://(?:grafana|alertmanager)\.fire22)", found) == []
+            assert ("&lt;!channel&gt;" in found) or len(alerts) > 1
+
+
+SEGMENT = 160
+LONG = {
+    "labels": {
+        "alertname": "DistributionsPaymentFailureHighValueCampaign",
+        "owner": "the-distributions-and-settlements-team-of-the-night",
+        "transaction": "an-identifier-of-more-than-thirty-characters",
+    },
+    "annotations": {"value": "12345 rows, worst 1d 6h 12m 13s and more", "threshold": "payment_amount > $50000 AND x"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "labels", "said", "parts"),
+    [
+        pytest.param("firing", {}, {}, ["FIRING CRITICAL DistributionsPaymentFailureHighValueCamp",
+                     " 12345 rows, worst", "(payment_", " x2", ", the-distributions-and"], id="firing"),
+        pytest.param("firing", {"escalation": "the-engineer-on-call-of-this-and-every-night"},
+                     {"escalated_from": "The distributions and settlements team of the night"},
+                     ["ESCALATED to the-engineer-on-call:", " CRITICAL DistributionsPaymentFailureHighValueCamp",
+                      " 12345 rows, worst", " x2", ". The distributions an did not respond"], id="escalated"),
+        pytest.param("resolved", {}, {}, ["RESOLVED CRITICAL DistributionsPaymentFailureHighValueCamp", " x2",
+                     "the-distributions-and"], id="resolved"),
+        pytest.param("resolved", {}, {"resolved": "no new event for 1h"}, ["NO NEW EVENT FOR 1H CRITICAL Distributions",
+                     " x2", "the-distributions-and"], id="event"),
+        pytest.param("firing", {"severity": "unbelievably-severe"}, {}, ["FIRING UNBELIEVAB Distributions", " x2"],
+                     id="severity"),
+    ],
+)  # fmt: skip
+def test_what_matters_most_survives_the_cut(
+    config: Path, status: str, labels: dict[str, str], said: dict[str, str], parts: list[str]
+) -> None:
+    one = messages.alert(status, {**LONG["labels"], **labels}, {**LONG["annotations"], **said})
+    text = render(config, messages.payload(one, one), called("sms.text"))
+    assert len(text) <= SEGMENT
+    assert set(text) <= GSM
+    places = [text.find(part) for part in parts]
+    assert -1 not in places and places == sorted(places), text
+
+
+def test_an_sms_says_which_instance_and_since_when(config: Path) -> None:
+    one = messages.payload(messages.alert(labels={"instance": "web-3", "mountpoint": "/data"}))
+    assert render(config, one, called("sms.text")) == (
+        "FIRING CRITICAL CollectionsQueueBackup (web-3, /data) 150 settlements (> 100 settlements), Operations,"
+        " since 22 Nov 10:00 UTC"
+    )
+    several = messages.payload(
+        messages.split("high", "resolved", minute=50), messages.split("low", "resolved", minute=5)
+    )
+    several["alerts"][1]["endsAt"] = "2026-11-23T00:01:00Z"
+    assert render(config, several, called("sms.text")) == (
+        "RESOLVED CRITICAL CollectionsQueueBackup x2, Operations, 22 Nov 10:05 to 23 Nov 00:01 UTC"
+    )
 
 
 def test_an_sms_fits_one_segment(config: Path) -> None:
-    for payload in messages.MESSAGES.values():
-        text = render(config, payload, '{{ template "tocsin.sms.text" . }}')
-        assert 0 < len(text) <= 160
+    for payload in (*messages.MESSAGES.values(), messages.payload(*messages.many(30))):
+        text = render(config, payload, called("sms.text"))
+        assert 0 < len(text) <= SEGMENT
         assert set(text) <= GSM
-    long = messages.payload(
-        messages.split("high"), messages.alert(annotations={"value": "9" * 90, "threshold": "x" * 90})
-    )
-    assert render(config, long, '{{ template "tocsin.sms.text" . }}').endswith(" x2 ops")
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=300))
 def test_an_sms_is_one_line_whatever_is_in_it(config: Path, text: str) -> None:
-    hostile = messages.payload(messages.alert(annotations={"value": text, "resolved": text}))
-    found = render(config, hostile, '{{ template "tocsin.sms.text" . }}')
-    assert len(found) <= 160
-    assert set(found) <= GSM
+    said = dict.fromkeys(("value", "threshold", "resolved", "escalated_from"), text)
+    labels = dict.fromkeys(("transaction", "owner", "escalation"), f"x{text}")
+    hostile = [messages.alert(status, labels, said) for status in ("firing", "resolved")]
+    found = render(config, messages.payload(hostile[0]), called("sms.text"))
+    ended = render(config, messages.payload(hostile[1], hostile[1]), called("sms.text"))
+    for line in (found, ended):
+        assert len(line) <= SEGMENT
+        assert set(line) <= GSM
 
 
 def test_pagerduty_knows_every_severity(config: Path) -> None:

@@ -22,7 +22,10 @@ from tests.compiling import PLATFORMS, planned
 from tests.programs import program, run
 
 LABELS = ("platform", "domain", "subject", "source", "severity", "owner", "notification", "channels", "escalation")
-ANNOTATIONS = ("summary", "description", "value", "threshold", "runbook_url", "dashboard_url", "resolved")
+ANNOTATIONS = (
+    "summary", "description", "value", "threshold", "runbook_url", "dashboard_url", "silence_url",
+    "escalated_after", "escalated_from", "resolved",
+)  # fmt: skip
 CASES = [*((name, None) for name in PLATFORMS), ("everything", "demo")]
 Rule = dict[str, Any]
 
@@ -105,7 +108,9 @@ def test_annotations_are_those_of_the_contract(platform: Compiled) -> None:
     for _, alert, found in platform.alerts():
         for rule in found:
             written = rule["annotations"]
-            assert list(written) == [name for name in ANNOTATIONS if name != "resolved" or alert.within is not None]
+            optional = set() if "escalation" in rule["labels"] else {"escalated_after", "escalated_from"}
+            optional |= {"resolved"} if alert.within is None else set()
+            assert list(written) == [name for name in ANNOTATIONS if name not in optional]
             assert all(text.strip() for text in written.values()), alert.alertname
 
 
@@ -262,6 +267,17 @@ def _panel_ids(panels: list[dict[str, Any]]) -> Iterator[int]:
     for panel in panels:
         yield panel["id"]
         yield from _panel_ids(panel.get("panels", []))
+
+
+def test_an_escalated_copy_says_after_what_time_and_who_was_silent(platform: Compiled) -> None:
+    titles = {contact.name: contact.title for contact in platform.plan.contacts}
+    for _, alert, (_, *copies) in platform.alerts():
+        told = [titles[alert.owner]]
+        for copy, step in zip(copies, alert.escalations, strict=True):
+            said = copy["annotations"]
+            assert durations.milliseconds(said["escalated_after"]) == step.after
+            assert said["escalated_from"] == literal(" and ".join(dict.fromkeys(told)))
+            told.append(titles[step.contact])
 
 
 def test_texts_arrive_literally() -> None:

@@ -206,7 +206,7 @@ class _Story:
         (link,) = (one for one in message.links if "/#/silences/new" in one)
         now = datetime.now(UTC)
         ends = now + timedelta(seconds=seconds)
-        name = silences.silence(f"http://{self.alertmanagers[position]}", link, now, ends)
+        name = silences.silence(f"http://{self.alertmanagers[position]}", link, ends)
         until(lambda: page(f"http://{self.alertmanagers[1 - position]}/api/v2/silence/{name}"), _PATIENCE)
         self.record.silenced[case.name] = Silenced(now.timestamp(), ends.timestamp())
 

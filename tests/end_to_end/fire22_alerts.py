@@ -26,15 +26,15 @@ CHANNELS: dict[str, Inbox] = {
 ON_CALL: set[Inbox] = {
     ("sms", "+46700000001"), ("phone", "routing-key-pagerduty-oncall"), ("slack", "@fire22-oncall"),
 }  # fmt: skip
-# Lead and member of the team that owns a domain.
+# The team that owns a domain, as messages call it, its lead and its member.
 TEAMS = {
-    "system": ("platform-team", "astrid", "bo"),
-    "infrastructure": ("database-team", "carin", "david"),
-    "collections": ("collections-team", "anna", "erik"),
-    "distributions": ("distributions-team", "fatima", "gustav"),
-    "free_play": ("free-play-team", "hanna", "ivan"),
-    "balance": ("balance-team", "johan", "karin"),
-    "adjustment": ("adjustment-team", "lena", "mats"),
+    "system": ("Platform team", "astrid", "bo"),
+    "infrastructure": ("Database team", "carin", "david"),
+    "collections": ("Collections team", "anna", "erik"),
+    "distributions": ("Distributions team", "fatima", "gustav"),
+    "free_play": ("Free Play team", "hanna", "ivan"),
+    "balance": ("Balance team", "johan", "karin"),
+    "adjustment": ("Adjustment team", "lena", "mats"),
 }
 # What the matrix says of alerts that list no channels: all of them are at once.
 MATRIX = {"critical": "sms phone slack", "high": "slack email", "warning": "slack"}

@@ -81,15 +81,19 @@ def test_the_message_says_what_is_wrong_and_what_to_do(record: Record, expected:
         # The threshold follows in brackets, so that it is not taken for the value.
         assert re.search(rf"(^|\W){expected.value} \(", text), text
         assert expected.owner in text
+        assert ("did not respond" in text) == ((message.kind, message.to) in expected.later)
         if message.kind == "sms":  # one segment: no room for addresses, nor for the whole of a long condition
             assert re.search(rf"\b{expected.alertname}\b", text, re.IGNORECASE)
-            assert expected.threshold[:25] in text
+            assert expected.threshold[:15] in text
             continue
+        assert re.search(r"\bsince \d{4}-\d\d-\d\d \d\d:\d\d UTC", text, re.IGNORECASE)
         assert expected.threshold in text
         page = re.escape(f"/runbooks/{expected.domain}.md#{expected.alertname}")
         assert any(re.search(f"{page}$", link) for link in message.links), message.links
         panel = re.escape(f"/d/fire22-{expected.domain.replace('_', '-')}?viewPanel=")
         assert any(re.search(rf"{panel}\d+$", link) for link in message.links), message.links
+        silence = re.compile(rf"/#/silences/new\?filter=%7Balertname%3D%22{expected.alertname}%22", re.IGNORECASE)
+        assert any(silence.search(link) for link in message.links), message.links
 
 
 @every_alert

@@ -52,7 +52,7 @@ severities: [high, low]
 escalation:
   high: {respond_within: 300s, channels: [hook], next: ada}
 contacts:
-  ops: {}
+  ops: {title: "Operations {{ of the shop }}"}
   ada: {title: 'Ada "the {{ lead }}"', hook: "http://localhost:9/ada"}
 links: {prometheus: "http://p", alertmanager: "http://a", grafana: "http://g", runbooks: "http://r"}
 """
@@ -355,7 +355,8 @@ def what_fires_is_held_until_it_is_seen_to_be_over(world: World) -> None:
     assert blind["value"] == "not seen"
     copy = running.firing("OrdersPile", escalation="ada")
     assert copy["labels"] == {**pile["labels"], "escalation": "ada"}, "escalation goes on"
-    assert 'Nobody took it within 3s: escalated to Ada "the {{ lead }}".' in copy["annotations"]["description"]
+    said = copy["annotations"]
+    assert (said["escalated_after"], said["escalated_from"]) == ("3s", "Operations {{ of the shop }}")
     running.held(pile)
 
     exporter.up = True

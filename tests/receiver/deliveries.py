@@ -15,7 +15,18 @@ from demo.receiver import Kind, Message, Receiver
 from generator import model
 from generator.emit import alertmanager as emitter
 from generator.plan.cadences import cadence
-from generator.plan.types import Channel, ContactRoute, Email, Monitoring, PagerDuty, Plan, Slack, Sns, Webhook
+from generator.plan.types import (
+    Channel,
+    ContactRoute,
+    ContactTitle,
+    Email,
+    Monitoring,
+    PagerDuty,
+    Plan,
+    Slack,
+    Sns,
+    Webhook,
+)
 from tests import programs
 from tests.emit import messages, plans
 
@@ -60,6 +71,7 @@ def the_plan(folder: Path, receiver: Receiver) -> Plan:
         plans.plan(plans.domain()),
         channels=channels,
         cadences=(quick,),
+        contacts=(ContactTitle("anna", "Anna"), ContactTitle("ops", "Operations")),
         contact_routes=(ContactRoute("anna", "Anna", ("critical", "high", "medium"), anna),),
         monitoring=Monitoring("ops", "critical", ("hook",), "immediate", None),
     )
