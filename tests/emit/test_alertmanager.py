@@ -405,6 +405,19 @@ def test_an_escalation_says_when_it_began_and_not_when_it_was_escalated(config: 
     assert "since 22 Nov 10:10 UTC" in everywhere(config, messages.payload(strange))["sms.text"]
 
 
+def test_an_alert_that_brings_its_silence_along_is_silenced_by_that(config: Path) -> None:
+    link = "https://elsewhere.example/#/silences/new?filter=%7Ba%3D%22%C3%A9%20%26%22%7D"
+    for other in ({}, {"alertname": "Other"}, {"priority": "low"}):
+        brings, another = (messages.alert(labels=labels, annotations={"silence_url": link}) for labels in ({}, other))
+        found = everywhere(config, messages.payload(brings, another) if other else messages.payload(brings))
+        del found["sms.text"]
+        if "alertname" in other:
+            del found["pagerduty.firing"]  # one line for each, and where to see all of them
+        for text in found.values():
+            assert text.count(link) == (2 if other else 1)
+            assert "alertmanager.fire22.example/#/silences" not in text
+
+
 def test_slack_tells_the_time_of_whoever_reads_it(config: Path) -> None:
     text = render(config, messages.MESSAGES["firing_and_resolved"], called("slack.text"))
     ten = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -457,7 +470,7 @@ def test_what_a_digest_does_not_know_is_told_at_last(config: Path) -> None:
 def test_slack_reads_no_markup_but_ours(config: Path) -> None:
     call = "<!channel> & <https://evil.example|x>"
     labels = dict.fromkeys(("alertname", "severity", "owner", "domain", "escalation"), call)
-    said = dict.fromkeys((*messages.ANNOTATIONS, "resolved", "escalated_from", "escalated_after"), call)
+    said = dict.fromkeys((*messages.ANNOTATIONS, "silence_url", "resolved", "escalated_from", "escalated_after"), call)
     hostile = [messages.alert(status, labels, said) for status in ("firing", "resolved")]
     different = messages.alert(labels={**labels, "alertname": f"{call}2"}, annotations={**said, "summary": f"{call}2"})
     several = messages.alert(labels=labels, annotations={**said, "summary": f"{call}2"})

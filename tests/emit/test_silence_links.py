@@ -69,12 +69,12 @@ def check_prometheus(folder: Path, found: Alert, link: str, instances: list[tupl
 
 @pytest.mark.parametrize("kind", ["metrics", "rows", "promql"])
 def test_prometheus_and_alertmanager_make_the_same(plan: Plan, tmp_path: Path, kind: str) -> None:
-    found = alert(plan, kind, "priority")
+    found = alert(plan, kind, "account")
     known = {"alertname": found.alertname, **dict(found.labels)}
-    theirs = made_by_alertmanager(plan, tmp_path, [{**known, "priority": value} for value in HOSTILE])
+    theirs = made_by_alertmanager(plan, tmp_path, [{**known, "account": value} for value in HOSTILE])
     for value, link in zip(HOSTILE, theirs, strict=True):
-        assert silences.matchers(link) == {**known, "priority": value}
-    instances = [({"priority": value}, link) for value, link in zip(HOSTILE, theirs, strict=True)]
+        assert silences.matchers(link) == {**known, "account": value}
+    instances = [({"account": value}, link) for value, link in zip(HOSTILE, theirs, strict=True)]
     check_prometheus(tmp_path, found, annotations(plan, found)["silence_url"], instances)
 
 
