@@ -247,6 +247,19 @@ def test_phone(told: Running) -> None:
     assert HOSTILE in event["payload"]["custom_details"]["firing"]
 
 
+def test_a_long_title_is_one_that_pagerduty_takes(running: Running) -> None:
+    said = {"summary": "é" * 3000, "value": "ö" * 3000, "threshold": "ü" * 3000}
+    running.post({"alertname": "Lengthy", "channels": "phone"}, said)
+
+    def arrived() -> list[dict[str, Any]]:
+        events = [json.loads(one)["payload"] for one in list(running.inbox.arrived.get("/pagerduty", ()))]
+        return [one for one in events if one["class"] == "Lengthy"]
+
+    (payload,) = programs.until(arrived, 15)
+    # Alertmanager would cut it without regard to what is in it, and complain.
+    assert payload["summary"] == f"[CRITICAL] {'é' * 300}…: {'ö' * 200} (threshold {'ü' * 200})"
+
+
 def test_sms(told: Running) -> None:
     sent = urllib.parse.parse_qs(told.inbox.wait("/sns/")[0])
     assert sent["PhoneNumber"] == ["+46700000001"]
