@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from demo.processes import DemoError
 from demo.receiver import Kind
-from generator.plan.types import Channel, Email, PagerDuty, Plan, Slack, Sns, Webhook
+from generator.plan.types import Channel, ContactRoute, Email, PagerDuty, Plan, Slack, Sns, Webhook
 
 Address = tuple[str, int]
 Inbox = tuple[Kind, str]
@@ -54,7 +54,12 @@ def _address(text: str) -> Address:
 
 
 def _channels(plan: Plan) -> tuple[Channel, ...]:
-    return plan.channels + tuple(channel for route in plan.contact_routes for channel in route.channels)
+    return plan.channels + tuple(channel for route in plan.contact_routes for channel in _of(route))
+
+
+def _of(route: ContactRoute) -> tuple[Channel, ...]:
+    """The channels of a contact; of a rotation those of all its people, since any of them may be on call."""
+    return (*route.channels, *(channel for person in route.on_call for channel in person.channels))
 
 
 def write_secrets(plan: Plan, folder: Path, configuration: Path) -> None:
@@ -97,8 +102,9 @@ def people(plan: Plan) -> dict[Inbox, str]:
             case _:
                 pass
     for route in plan.contact_routes:
-        for channel in route.channels:
-            found |= dict.fromkeys(_reached(channel), route.title)
+        for one in route.on_call or (route,):
+            for channel in one.channels:
+                found |= dict.fromkeys(_reached(channel), one.title)
     return found
 
 
@@ -123,6 +129,6 @@ def reached(plan: Plan, channel: str) -> tuple[Inbox, ...]:
 
 
 def reached_contact(plan: Plan, contact: str, severity: str) -> tuple[Inbox, ...]:
-    """The addresses over which a contact hears of an alert of a severity."""
+    """The addresses over which a contact may hear of an alert of a severity."""
     routes = (route for route in plan.contact_routes if route.contact == contact and severity in route.severities)
-    return tuple(found for route in routes for channel in route.channels for found in _reached(channel))
+    return tuple(found for route in routes for channel in _of(route) for found in _reached(channel))

@@ -27,7 +27,7 @@ from generator import model
 from generator.emit import alertmanager
 from generator.plan.cadences import cadence
 from generator.plan.types import Channel, ContactRoute, Email, Monitoring, PagerDuty, Plan, Record, Slack, Sns, Webhook
-from tests import silences
+from tests import programs, silences
 from tests.emit import messages, plans
 
 HOSTILE = (
