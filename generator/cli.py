@@ -28,7 +28,7 @@ from generator.plan import people
 from generator.plan.build import plan
 from generator.plan.types import Alert, Plan
 from generator.routing import picture, table
-from generator.routing.scope import files_of_alert, files_of_platform
+from generator.routing.scope import files_of_alert, files_of_platform, without_the_rest
 from generator.routing.steps import Question, answer
 
 # What a command needs alone is imported in it: emitters and what looks at dashboards take as long to start as all else.
@@ -224,10 +224,14 @@ def _known_alerts(
         files = files_of_alert(folders, name, environment)
     if files is None:
         return _among_all(folders, name, also, environment, format_)
-    problems = _run_checks(files, _deciding(files)) if isinstance(files, Files) else list(files)
-    if problems or not isinstance(files, Files):
-        _fail(sorted(set(without_quotes(problems))), format_, "nobody is told")
-    what = plan(files)
+    if not isinstance(files, Files):
+        _fail(files, format_, "nobody is told")
+    looked_at = files if name is None else without_the_rest(files, name)
+    if _run_checks(looked_at, _deciding(looked_at)):
+        looked_at = files  # what is near a name that is wrong may be in the rest
+        if problems := _run_checks(files, CHECKS):
+            _fail(sorted(set(without_quotes(problems))), format_, "nobody is told")
+    what = plan(looked_at)
     every = {f"{alert.domain}/{alert.name}": alert for domain in what.domains for alert in domain.alerts}
     return files, what, every["/".join(name.split("/")[-2:])] if name is not None else None, ()
 

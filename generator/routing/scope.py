@@ -4,7 +4,7 @@ The routes are driven by labels, so the other domains of a platform change none.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,9 +33,36 @@ def files_of_alert(folders: Sequence[Path], name: str, environment: str | None) 
     domain = next(file.model for file in files.domains if file.model.domain == parts[-2])
     is_called_so = called in (None, files.platform.model.platform)
     alert = domain.alerts.get(parts[-1])
-    if not is_called_so or alert is None or not alert.enabled:
-        return None
-    return replace(files, domains=tuple(_without_the_rest(file, parts[-2], parts[-1]) for file in files.domains))
+    return files if is_called_so and alert is not None and alert.enabled else None
+
+
+def without_the_rest(files: Files, name: str) -> Files:
+    """The files of an alert without what it does not look at: nothing else of its domain decides who is told."""
+    domain, alert = name.split("/")[-2:]
+    found = next(file.model for file in files.domains if file.model.domain == domain).alerts[alert]
+    if found.condition is None:
+        return files  # PromQL may read anything
+    words = set(_WORD.findall(found.condition))
+    metrics = [(metric, one) for file in files.domains for metric, one in file.model.metrics.items()]
+    known: set[str] = set()
+    while known != words:  # what a metric is computed from, and so on
+        known = set(words)
+        words.update(word for metric, one in metrics if metric in known for word in _WORD.findall(one.expr or ""))
+    return replace(files, domains=tuple(_trimmed(file, domain, alert, words) for file in files.domains))
+
+
+def _trimmed(file: DomainFile, domain: str, alert: str, words: Set[str]) -> DomainFile:
+    model = file.model
+    queries = {metric.query for name, metric in model.metrics.items() if name in words and metric.query is not None}
+    metrics = {name: one for name, one in model.metrics.items() if name in words or one.query in queries}
+    kept = {
+        "alerts": {alert: model.alerts[alert]} if model.domain == domain else {},
+        "records": {name: record for name, record in model.records.items() if not words.isdisjoint(record.fields)},
+        "metrics": metrics,
+        "queries": {name: query for name, query in model.queries.items() if name in queries},
+        "kpis": {},
+    }
+    return DomainFile(file.source, model.model_copy(update=kept))
 
 
 def files_of_platform(folder: Path, environment: str | None) -> Files | tuple[Problem, ...]:
@@ -64,16 +91,6 @@ def _load(folder: Path, domain: str, environment: str | None) -> Files | tuple[P
     if problems or not isinstance(platform, PlatformFile):
         return tuple(sorted(problems))
     return Files(folder.as_posix(), environment, platform, tuple(found[name] for name in sorted(found)))
-
-
-def _without_the_rest(file: DomainFile, domain: str, alert: str) -> DomainFile:
-    """A domain without what the alert does not look at: nothing else of it decides who is told."""
-    model = file.model
-    is_its_own = model.domain == domain
-    kept = {alert: model.alerts[alert]} if is_its_own else {}
-    words = {word for one in kept.values() for word in _WORD.findall(one.condition or "")}
-    records = {name: record for name, record in model.records.items() if not words.isdisjoint(record.fields)}
-    return DomainFile(file.source, model.model_copy(update={"alerts": kept, "records": records, "kpis": {}}))
 
 
 def _file(folder: Path, domain: str) -> Path | None:

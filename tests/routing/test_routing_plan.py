@@ -15,7 +15,7 @@ from generator.emit import alertmanager
 from generator.load import Files, load
 from generator.plan.build import plan
 from generator.plan.types import Alert, Plan
-from generator.routing.scope import files_of_alert, files_of_platform
+from generator.routing.scope import files_of_alert, files_of_platform, without_the_rest
 from generator.routing.steps import Answer, Question, Told, address, answer
 from tests.compiling import PLATFORMS, planned
 
@@ -83,12 +83,19 @@ def test_one_domain_alone_gives_the_same_answers(platform: str) -> None:
     folder = PLATFORMS[platform]
     for domain in whole(platform).domains:
         for alert in domain.alerts if domain.name != naming.OWN_DOMAIN else ():
-            files = files_of_alert([folder], f"{domain.name}/{alert.name}", None)
-            assert isinstance(files, Files), files
+            name = f"{domain.name}/{alert.name}"
+            whole_domain = files_of_alert([folder], name, None)
+            assert isinstance(whole_domain, Files), whole_domain
+            files = without_the_rest(whole_domain, name)
             assert [problem for check in CHECKS for problem in check(files)] == []
             alone = plan(files)
             assert routes(alone) == routes(whole(platform))
-            (own,) = (one for found in alone.domains if found.name == domain.name for one in found.alerts)
+            (own,) = (
+                one
+                for found in alone.domains
+                for one in found.alerts
+                if (found.name, one.name) == (domain.name, alert.name)
+            )
             assert own == alert
             assert answer(Question(alone, str, own, (), NOON)) == asked(platform, alert)
 
