@@ -83,7 +83,7 @@ def smtp_server(inbox: Inbox) -> socketserver.ThreadingTCPServer:
                 if line == "DATA":
                     self.wfile.write(b"354 go on\r\n")
                     text = b""
-                    while (part := self.rfile.readline()) != b".\r\n":
+                    while (part := self.rfile.readline()) not in (b".\r\n", b""):  # the end, or a sender that is gone
                         text += part
                     inbox.add("smtp", text.decode())
                 self.wfile.write(b"221 bye\r\n" if line == "QUIT" else b"250 fine\r\n")
