@@ -423,9 +423,6 @@ def _compile(files: Files, output: Path, problems: list[Problem], *, check: bool
 
 def _told_again(files: Files, what: Plan, directory: Path, parts: Sequence[write.Staged]) -> Sequence[Problem]:
     """Warnings of what becomes of the alerts that fire, where the rules or routes that are there will change."""
-    changed = {path for part in parts for path in part.changed}
-    if not changed:
-        return ()
     from generator.emit import alertmanager, rules
 
     unchanged = {path for part in parts for path in part.unchanged}
@@ -440,7 +437,7 @@ def _told_again(files: Files, what: Plan, directory: Path, parts: Sequence[write
         return ()
     from generator.repaging import warnings
 
-    return warnings(files, what, changed, before)
+    return warnings(files, what, {path for part in parts for path in part.changed}, before)
 
 
 _Part = tuple[write.Staged | Problem, list[Problem]]

@@ -6,8 +6,17 @@ from generator import naming
 from generator.diagnostics import Span
 from generator.emit import alertmanager
 from generator.load import DomainFile, Files
+from generator.plan import people
 from generator.plan.types import Alert, Plan
-from generator.repaging.comparison import Cause, ContactChange, InstancesChange, LabelChange, RouteChange
+from generator.repaging.comparison import (
+    Cause,
+    ContactChange,
+    InstancesChange,
+    LabelChange,
+    Leftover,
+    Repaged,
+    RouteChange,
+)
 from generator.source import Path
 
 
@@ -32,21 +41,36 @@ class Attribution:
         }
         self._receivers = {one.name: one for one in alertmanager.receivers(plan)}
 
-    def own_line(self, alert: Alert) -> Span:
+    def lines(self, alert: Alert | None, found: Repaged) -> list[Span]:
+        """Where each cause stands; all of them at the alert, where somebody looks who edits it, if one does.
+
+        ``alert`` is None where it is no longer there.
+        """
+        if alert is None:
+            return [self._shared(("escalation",) if found.escalated else ("channels",))] * len(found.causes)
+        lines = {cause: self._line(alert, cause) for cause in found.causes if not isinstance(cause, Leftover)}
+        shared = [line for line in lines.values() if line is not None]
+        if len(shared) < len(lines):
+            return [self._own_line(alert)] * len(found.causes)
+        # What is left of an alert is told of with what ended it, be it that the matrix has a step less.
+        rest = shared[0] if shared else self._shared(("escalation", alert.severity))
+        return [rest if isinstance(cause, Leftover) else lines[cause] or rest for cause in found.causes]
+
+    def _own_line(self, alert: Alert) -> Span:
         """Where an alert stands; those that watch the monitoring itself are made of ``monitoring``."""
         file = self._files.get(alert.domain)
         return self._shared(("monitoring",)) if file is None else file.key_span(("alerts", alert.name))
 
-    def line(self, alert: Alert, cause: Cause) -> Span | None:
+    def _line(self, alert: Alert, cause: Cause) -> Span | None:
         """Where a cause stands that is not the alert's own; None where it is."""
         match cause:
             case LabelChange():
                 return self._label(alert, cause)
             case ContactChange():
-                return self._shared(("contacts", cause.after))
+                return self._shared(self._step(alert, cause))
             case RouteChange():
                 return self._shared(self._route(alert, cause))
-            case InstancesChange():
+            case _:
                 return None
 
     def text(self, cause: Cause) -> str:
@@ -67,6 +91,8 @@ class Attribution:
                 return f"instances are told apart by {_listed(cause.after)}, so far by {_listed(cause.before)}"
             case ContactChange():
                 return f'the escalation goes to "{cause.after}", so far to "{cause.before}"'
+            case Leftover():
+                return f"what is left of old alerts goes to {_quoted(cause.receivers)} for some minutes"
             case RouteChange():
                 return self._route_text(cause)
 
@@ -96,6 +122,14 @@ class Attribution:
             return file.key_span(("domain",))
         return None
 
+    def _step(self, alert: Alert, change: ContactChange) -> Path:
+        contacts = self._platform.model.contacts
+        if change.before not in contacts:
+            return ("contacts", change.after)
+        owner = contacts.get(alert.owner)
+        role = next((role for role in people.ROLES.values() if getattr(owner, role, None) == change.after), None)
+        return ("contacts", alert.owner, role) if role is not None else ("escalation", alert.severity)
+
     def _gone(self, channels: str) -> list[str]:
         """Those of a list of channels that the platform no longer has."""
         return [name for name in channels.split(",") if name and name not in self._platform.model.channels]
@@ -117,10 +151,11 @@ class Attribution:
         return ("notifications", alert.notification)
 
     def _channel(self, change: RouteChange) -> str:
-        """The channel of a new integration."""
+        """The channel of a new integration; empty where it may be any of several."""
         receiver = self._receivers.get(change.receiver)
         channels = receiver.channels if receiver is not None and change.part == "integration" else ()
-        return next((one.name for one in channels if alertmanager.integration(one.delivery) in change.after), "")
+        names = [one.name for one in channels if alertmanager.integration(one.delivery) in change.after]
+        return names[0] if len(names) == 1 else ""
 
     def _route_text(self, change: RouteChange) -> str:
         before, after = ", ".join(change.before), ", ".join(change.after)

@@ -2,6 +2,8 @@
 
 Alertmanager knows an alert by its labels, so one with another label is another alert. An alert that stays the same is
 told again where a key of the notification log is new for it. Timing, thresholds, annotations and addresses are neither.
+What is no longer there, or no longer called so, lasts until Alertmanager has heard nothing of it for some minutes.
+Alertmanager remembers keys for days, so an edit that is taken back may tell nobody: that is not known here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +51,14 @@ class RouteChange:
     after: tuple[str, ...]
 
 
-Cause = LabelChange | InstancesChange | ContactChange | RouteChange
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """What lasts of the old alert comes to other receivers, since the routes that it took are no longer there."""
+
+    receivers: tuple[str, ...]
+
+
+Cause = LabelChange | InstancesChange | ContactChange | RouteChange | Leftover
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +79,24 @@ class Deployment:
 
 
 def repaged(before: Deployment, after: Deployment) -> Iterator[Repaged]:
-    """The alerts of ``after`` that would be told again after ``before``; only domains that both have are compared.
+    """The alerts that would be told again when ``after`` comes in the place of ``before``.
 
-    A domain of ``before`` that ``after`` does not have may be one that was renamed.
+    A domain that only ``before`` has may have been renamed; one that neither has stays as it is.
     """
     renamed = dict(_renamed(before.groups, after.groups))
+    lasting = {name for group in after.groups.values() for name in group.alerts} | {old for _, old in renamed.values()}
     for domain, group in after.groups.items():
         old = before.groups.get(domain)
         for name in group.alerts:
             pair = (old, name) if old is not None and name in old.alerts else renamed.get(name)
             if pair is not None and name != naming.WATCHDOG:  # whatever becomes of that one, no person is told
                 yield from _Alert(name, *_side(*pair), *_side(group, name), before.log, after.log).repaged()
+    for group in before.groups.values():
+        for name in (name for name in group.alerts if name not in lasting and name != naming.WATCHDOG):
+            base, copies, _ = _side(group, name)
+            for escalated, rules in ((False, [base]), (True, copies.values())):
+                if causes := tuple(_leftover(rules, before.log, after.log)):
+                    yield Repaged(name, escalated, causes)
 
 
 def _renamed(before: Mapping[str, Group], after: Mapping[str, Group]) -> Iterator[tuple[str, tuple[Group, str]]]:
@@ -108,6 +124,13 @@ def _watched(group: Group, name: str) -> tuple[str, str]:
     return naming.without_names(rule.expr, group.name), threshold
 
 
+def _leftover(rules: Iterable[Rule], old: NotificationLog, new: NotificationLog) -> Iterator[Leftover]:
+    """What becomes of rules that are no longer there, until their alerts end."""
+    labels = [rule.labels for rule in rules] if old is not new else []
+    if receivers := {key.receiver for one in labels for key in new.keys(one) - old.keys(one)}:
+        yield Leftover(tuple(sorted(receivers)))
+
+
 def _side(group: Group, name: str) -> tuple[Rule, dict[str, Rule], Mapping[str, str]]:
     """An alert itself, its escalated copies by their contacts, and what its group records."""
     copies = dict(group.alerts[name])
@@ -132,8 +155,8 @@ class _Alert:
     def repaged(self) -> Iterator[Repaged]:
         identity: tuple[Cause, ...] = (*label_changes(self.old.labels, self.new.labels), *self._instances())
         if identity:
-            if any(self.new_log.keys(rule.labels) for rule in (self.new, *self.new_copies.values())):
-                yield Repaged(self.name, False, identity)
+            left = _leftover((self.old, *self.old_copies.values()), self.old_log, self.new_log)
+            yield Repaged(self.name, False, (*identity, *left))
             return
         if ways := tuple(self._ways(self.old, self.new)):
             yield Repaged(self.name, False, ways)
@@ -156,12 +179,11 @@ class _Alert:
             yield from route_changes(self.old_log.keys(old.labels), self.new_log.keys(new.labels))
 
     def _steps(self) -> Iterator[Cause]:
-        """What becomes of the escalated copies: a step that is added or left out tells nobody again."""
+        """What becomes of the escalated copies: a step that is added tells nobody again."""
         gone = [contact for contact in self.old_copies if contact not in self.new_copies]
         come = [contact for contact in self.new_copies if contact not in self.old_copies]
-        for before, after in zip(gone, come, strict=False):
-            if self.new_log.keys(self.new_copies[after].labels):
-                yield ContactChange(before, after)
+        yield from (ContactChange(before, after) for before, after in zip(gone, come, strict=False))
+        yield from _leftover([self.old_copies[contact] for contact in gone], self.old_log, self.new_log)
         for contact, new in self.new_copies.items():
             if contact in self.old_copies:
                 yield from self._ways(self.old_copies[contact], new)

@@ -62,11 +62,8 @@ class _Line:
 def _said(attribution: Attribution, alerts: Mapping[str, Alert], found: Iterable[Repaged]) -> list[Problem]:
     lines: dict[tuple[Span, bool], _Line] = {}
     for one in found:
-        alert = alerts[one.alertname]
-        spans = [attribution.line(alert, cause) for cause in one.causes]
-        own = attribution.own_line(alert) if None in spans else None  # whoever edits an alert looks there for all of it
-        for span, cause in zip(spans, one.causes, strict=True):
-            line = lines.setdefault((own or span or attribution.own_line(alert), one.escalated), _Line())
+        for span, cause in zip(attribution.lines(alerts.get(one.alertname), one), one.causes, strict=True):
+            line = lines.setdefault((span, one.escalated), _Line())
             line.alerts[one.alertname] = None
             line.causes[attribution.text(cause)] = None
     problems = []

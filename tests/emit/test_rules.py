@@ -358,3 +358,11 @@ def test_only_lasting_trouble_with_alertmanager_is_told(tmp_path: Path, dropped:
     test = {"interval": "15s", "input_series": series, "alert_rule_test": wanted}
     (tmp_path / "test.yml").write_bytes(yaml_text.dump({"rule_files": ["tocsin.yml"], "tests": [test]}))
     run(program("promtool"), "test", "rules", "test.yml", cwd=tmp_path)
+
+
+def test_the_domain_of_a_file() -> None:
+    what = planned(PLATFORMS["everything"])
+    named = [domain.name for domain in what.domains if domain.alerts or domain.recordings]
+    assert [rules.domain_of(artefact.path) for artefact in rules.emit(what)] == named
+    others = ["prometheus/tests/fleet.yml", "prometheus/rules/fleet.md", "prometheus/rules/old/fleet.yml", "fleet.yml"]
+    assert [rules.domain_of(path) for path in others] == [None] * len(others)

@@ -8,6 +8,8 @@ from click.testing import CliRunner, Result
 
 from generator import repaging
 from generator.cli import tocsin
+from generator.repaging import deployed, warning
+from generator.repaging.deployed import Group
 from tests.repaging.shop import SHOP
 
 DOMAIN = Path("domains/shop/stock.yaml")
@@ -97,6 +99,26 @@ def test_somebody_elses_file_is_no_fault(content: bytes) -> None:
     Path("output/shop/alertmanager/alertmanager.yml").write_bytes(content)
     done = run("generate")
     assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_what_a_killed_run_left_is_not_what_is_deployed() -> None:
+    RULES.with_name(".tocsin-1-stock.yml").write_text(RULES.read_text().replace("StockEmpty", "StockOther"))
+    RULES.unlink()
+    done = run("generate")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_only_what_differs_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+
+    def deployed_group(content: bytes) -> Group | None:
+        read.append(content)
+        return deployed.deployed_group(content)
+
+    monkeypatch.setattr(warning, "deployed_group", deployed_group)
+    before = RULES.read_bytes()
+    run("generate")
+    assert read == [before]
 
 
 def test_a_folder_in_the_place_of_a_stray_file_is_no_fault() -> None:

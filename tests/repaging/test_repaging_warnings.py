@@ -28,6 +28,8 @@ P, S, K = SHOP
 # One line of each domain, to be edited.
 EMPTY = "channels: [chat]"
 LOSSES = "condition: lost > 5"
+# An alert that is called otherwise now lasts for a while; where its route is gone, it comes to who hears of all else.
+LEFT = 'what is left of old alerts goes to "unrouted" for some minutes'
 
 
 class Warned(NamedTuple):
@@ -121,7 +123,7 @@ SHARED = {
             (S, "[chat", "[talk"), (K, "[chat", "[talk"),
         ),
         "platform.yaml: talk", "SalesLosses, SalesQueue, SalesStuck and StockEmpty",
-        ('the label channels says "talk" in place of "chat"',),
+        ('the label channels says "talk" in place of "chat"', LEFT),
     ),
     "a channel that is taken away": Warned(
         (
@@ -129,11 +131,12 @@ SHARED = {
             (P, ', hook: "http://desk.example/anna"', ""),
             (S, "channels: [hook]", "channels: [mail]"),
         ),
-        "platform.yaml: mail", "SalesErrors", ('the label channels says "mail" in place of "hook"',),
+        "platform.yaml: mail", "SalesErrors", ('the label channels says "mail" in place of "hook"', LEFT),
     ),
     "a cadence's name": Warned(
         ((P, "hourly: {every", "each-hour: {every"), (S, "notification: hourly", "notification: each-hour")),
-        "platform.yaml: each-hour", "SalesStuck", ('the label notification changes from "hourly" to "each-hour"',),
+        "platform.yaml: each-hour", "SalesStuck",
+        ('the label notification changes from "hourly" to "each-hour"', LEFT),
     ),
     "a row of the matrix": Warned(
         ((P, "channels: [chat, mail], next", "channels: [mail], next"),),
@@ -186,8 +189,20 @@ ESCALATED = {
     ),
     "somebody else": Warned(
         ((P, "contacts:\n  team: {lead: anna}", "contacts:\n  team: {lead: eva}\n  eva: {chat: \"@eva\"}"),),
-        "platform.yaml: eva", "SalesErrors, SalesLosses, SalesQueue, SalesStuck and StockEmpty",
+        "platform.yaml: lead", "SalesErrors, SalesLosses, SalesQueue, SalesStuck and StockEmpty",
         ('the escalation goes to "eva", so far to "anna"',),
+    ),
+    "somebody else by the matrix": Warned(
+        ((P, "next: [team-lead, bo]", "next: [team-lead, eva]"), (P, "contacts:", 'contacts:\n  eva: {chat: "@eva"}')),
+        "platform.yaml: critical", "SalesLosses", ('the escalation goes to "eva", so far to "bo"', LEFT),
+    ),
+    "a contact's name": Warned(
+        ((P, "lead: anna", "lead: ann"), (P, "  anna: {", "  ann: {")),
+        "platform.yaml: ann", "SalesErrors, SalesLosses, SalesQueue, SalesStuck and StockEmpty",
+        ('the escalation goes to "ann", so far to "anna"', LEFT),
+    ),
+    "a step less, and so a route": Warned(
+        ((P, "next: [team-lead, bo]", "next: team-lead"),), "platform.yaml: critical", "SalesLosses", (LEFT,)
     ),
 }  # fmt: skip
 
@@ -210,11 +225,13 @@ NOTHING: dict[str, tuple[Edit, ...]] = {
     "an alert that watches something else": (
         (K, "  empty:\n    condition: items < 10", "  full:\n    condition: items > 90"),
     ),
+    "an alert that counts other rows": (
+        (S, "  stuck:\n    condition: age > 2 hours", "  late:\n    condition: age > 3 hours"),
+    ),
     "a further step": (
         (P, "next: [team-lead, bo]", "next: [team-lead, bo, eva]"),
         (P, "contacts:", "contacts:\n  eva: {chat: \"@eva\"}"),
     ),
-    "a step less": ((P, "next: [team-lead, bo]", "next: team-lead"),),
     "an alert that is no longer escalated": ((K, EMPTY, f"{EMPTY}\n    escalate: false"),),
     "quiet hours": (
         (P, "mail: bo@shop.example}", 'mail: bo@shop.example, quiet_hours: [{from: "22:00", to: "07:00"}]}'),
@@ -243,7 +260,8 @@ def test_told_again(deployed: Compiled, tmp_path: Path, case: Warned) -> None:
 @pytest.mark.parametrize("case", ESCALATED.values(), ids=ESCALATED)
 def test_only_those_are_told_again_to_whom_it_was_escalated(deployed: Compiled, tmp_path: Path, case: Warned) -> None:
     (warning,) = warned(deployed, tmp_path, edited(SHOP, *case.edits))
-    message = f"{case.alerts} are told again if they have escalated when this is deployed"
+    verbs = "are told again if they have escalated" if " and " in case.alerts else "is told again if it has escalated"
+    message = f"{case.alerts} {verbs} when this is deployed"
     assert shown(warning) == (case.at, message, case.why)
 
 
@@ -284,6 +302,20 @@ def test_a_row_of_the_matrix_that_parts_with_another(deployed: Compiled, tmp_pat
     ]
 
 
+def test_who_is_told_anyway_is_not_named_among_the_escalated(deployed: Compiled, tmp_path: Path) -> None:
+    """A channel that alerts have, and contacts too: those that only reach it when they escalate are told of apart."""
+    chat = '{type: slack, api_url_file: /run/secrets/slack, channel: "#alerts"}'
+    hook = '{type: webhook, url: "http://desk.example/chat"}'
+    addresses = [(P, f'chat: "@{name}"', f'chat: "http://desk.example/{name}"') for name in ("anna", "bo")]
+    found = warned(deployed, tmp_path, edited(SHOP, (P, chat, hook), *addresses))
+    why = ('the channel "chat" changes its type from slack to webhook',)
+    names = "SalesLosses, SalesQueue, SalesStuck and StockEmpty"
+    assert sorted(map(shown, found)) == [
+        ("platform.yaml: chat", "SalesErrors is told again if it has escalated when this is deployed", why),
+        ("platform.yaml: chat", f"{names} are told again if they fire when this is deployed", why),
+    ]
+
+
 def test_a_domain_that_is_renamed(deployed: Compiled, tmp_path: Path) -> None:
     """One warning for the domain: that all names change with it goes without saying."""
     texts = {P: PLATFORM, S: SALES, "store.yaml": STOCK.replace("domain: stock", "domain: store")}
@@ -293,6 +325,15 @@ def test_a_domain_that_is_renamed(deployed: Compiled, tmp_path: Path) -> None:
         "StoreEmpty is told again if it fires when this is deployed",
         ('the label domain changes from "stock" to "store"',),
     )
+
+
+def test_an_alert_that_goes_with_its_channel(deployed: Compiled, tmp_path: Path) -> None:
+    """For some minutes Alertmanager has it still, and no route for it."""
+    sales, _, _ = SALES.partition("  errors:")
+    (edit, contact, _) = SHARED["a channel that is taken away"].edits
+    (warning,) = warned(deployed, tmp_path, edited({**SHOP, S: sales}, edit, contact))
+    message = "SalesErrors is told again if it fires when this is deployed"
+    assert shown(warning) == ("platform.yaml: channels", message, (LEFT,))
 
 
 def test_each_line_that_is_edited_has_its_warning(deployed: Compiled, tmp_path: Path) -> None:
@@ -387,24 +428,29 @@ def told_again(before: Compiled, after: Compiled) -> Iterator[str]:
     old_log, new_log = (
         notification_log(ryaml.loads(one.output[alertmanager.PATH].decode())) for one in (before, after)
     )
-    old = {alert.alertname: alert for domain in plan(before.files).domains for alert in domain.alerts}
-    for domain in plan(after.files).domains:
-        for alert in domain.alerts:
-            if alert.alertname in old and alert.alertname != naming.WATCHDOG:
-                was, becomes = (seen(log, one) for log, one in ((old_log, old[alert.alertname]), (new_log, alert)))
-                # Steps that are added or left out tell nobody again; one that goes to somebody else does.
-                same = {contact: keys for contact, keys in becomes.items() if contact in was}
-                moved = len(was) > len(same) < len(becomes)
-                if moved or any(keys - was[contact] for contact, keys in same.items()):
-                    yield alert.alertname
+    old, new = (
+        {one.alertname: one for domain in plan(side.files).domains for one in domain.alerts} for side in (before, after)
+    )
+    for name in (old.keys() | new.keys()) - {naming.WATCHDOG}:
+        was = seen(old_log, old[name]) if name in old else {}
+        becomes = seen(new_log, new[name]) if name in new else {}
+        left = seen(new_log, old[name]) if name in old else {}
+        # A step that is added, as a new alert, tells nobody again; one that goes to somebody else does.
+        same = was.keys() & becomes.keys()
+        moved = len(was) > len(same) < len(becomes) and "" in same
+        again = any(becomes[contact] - was[contact] for contact in same)
+        known = {identity for keys in becomes.values() for identity, _ in keys}
+        lasting = any({key for key in left[contact] - was[contact] if key[0] not in known} for contact in was)
+        if moved or again or lasting:
+            yield name
 
 
-def seen(log: NotificationLog, alert: Alert) -> dict[str, set[object]]:
+def seen(log: NotificationLog, alert: Alert) -> dict[str, set[tuple[object, Key]]]:
     """An alert and its escalated copies, each with its labels under the keys of the log."""
-    found: dict[str, set[object]] = {}
+    found: dict[str, set[tuple[object, Key]]] = {}
     for contact in ("", *(step.contact for step in alert.escalations)):
         labels = {"alertname": alert.alertname, **dict(alert.labels), **({"escalation": contact} if contact else {})}
-        identity = (frozenset(labels.items()), frozenset(alert.by))
+        identity: object = (frozenset(labels.items()), frozenset(alert.by))
         found[contact] = {(identity, key) for key in log.keys(labels)}
     return found
 
