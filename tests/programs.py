@@ -83,12 +83,13 @@ def started(
 
 
 @contextmanager
-def prometheus(config: Path, folder: Path) -> Iterator[str]:
-    """Prometheus with a configuration file; its address."""
+def prometheus(config: Path, folder: Path, *flags: str) -> Iterator[str]:
+    """Prometheus with a configuration file, and flags of its own; its address."""
     address = f"127.0.0.1:{free_port()}"
     command = [
         program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address={address}", "--rules.alert.for-grace-period=0s", "--web.enable-lifecycle",
+        *flags,
     ]  # fmt: skip
     with started(command, folder / "prometheus.log"):
         url = f"http://{address}"
@@ -97,9 +98,9 @@ def prometheus(config: Path, folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def alertmanager(config: Path, folder: Path) -> Iterator[str]:
-    """Alertmanager with a configuration file; its address."""
-    address = f"127.0.0.1:{free_port()}"
+def alertmanager(config: Path, folder: Path, port: int | None = None) -> Iterator[str]:
+    """Alertmanager with a configuration file, on any free port unless one is given; its address."""
+    address = f"127.0.0.1:{port or free_port()}"
     command = [
         program("prometheus-alertmanager", "alertmanager"), f"--config.file={config}",
         f"--storage.path={folder / 'alertmanager'}", f"--web.listen-address={address}", "--cluster.listen-address=",

@@ -1,14 +1,7 @@
 """The keys of the notification log: what the real Alertmanager says of them in its messages to webhooks."""
 
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import requests
 
@@ -16,6 +9,7 @@ from generator.routing.notification_log import notification_log
 from generator.routing.tree import Route
 from tests.programs import alertmanager, until
 from tests.routing import random_trees
+from tests.webhooks import Message, webhooks
 
 TREES, LABEL_SETS = 80, 6
 
@@ -23,44 +17,13 @@ TREES, LABEL_SETS = 80, 6
 Group = tuple[str, str, frozenset[tuple[str, str]]]
 
 
-@dataclass
-class Webhooks:
-    """What came to the webhooks: the alerts of each group."""
-
-    alerts: dict[tuple[str, str], set[str]] = field(default_factory=dict)
-    labels: dict[tuple[str, str], frozenset[tuple[str, str]]] = field(default_factory=dict)
-
-    def take(self, message: dict[str, Any]) -> None:
-        group = message["receiver"], message["groupKey"]
-        self.labels[group] = frozenset(message["groupLabels"].items())
-        self.alerts.setdefault(group, set()).update(one["labels"]["id"] for one in message["alerts"])
-
-
-@contextmanager
-def webhooks() -> Iterator[tuple[Webhooks, str]]:
-    """A server that takes webhooks, and its address."""
-    taken = Webhooks()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.take(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 512  # all groups are told at once
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        try:
-            yield taken, f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def told(messages: list[Message]) -> dict[Group, set[str]]:
+    """The alerts of each group, which has the whole key of the group in place of the route's."""
+    found: dict[Group, set[str]] = {}
+    for _, body in list(messages):
+        group = body["receiver"], body["groupKey"], frozenset(body["groupLabels"].items())
+        found.setdefault(group, set()).update(one["labels"]["id"] for one in body["alerts"])
+    return found
 
 
 def test_alertmanager_has_the_same_keys(tmp_path: Path) -> None:
@@ -72,11 +35,11 @@ def test_alertmanager_has_the_same_keys(tmp_path: Path) -> None:
         for tree in range(TREES)
         for number in range(LABEL_SETS)
     ]
-    with webhooks() as (taken, address):
+    with webhooks() as hooks:
         trees["route"] |= {"group_wait": "1s", "group_interval": "1s"}
         for receiver in trees["receivers"]:
-            receiver["webhook_configs"] = [{"url": address}]
-        trees["receivers"][0]["webhook_configs"].append({"url": address})
+            receiver["webhook_configs"] = [{"url": hooks.url}]
+        trees["receivers"][0]["webhook_configs"].append({"url": hooks.url})
         config = tmp_path / "alertmanager.yml"
         config.write_text(random_trees.text(trees))
         ours = notification_log(trees)
@@ -90,18 +53,19 @@ def test_alertmanager_has_the_same_keys(tmp_path: Path) -> None:
         with alertmanager(config, tmp_path) as url:
             body = [{"labels": labels} for labels in alerts]
             requests.post(f"{url}/api/v2/alerts", json=body, timeout=30).raise_for_status()
-            until(lambda: sum(map(len, taken.alerts.values())) >= sum(map(len, expected.values())), 30)
+            groups = sum(map(len, expected.values()))
+            until(lambda: sum(map(len, told(hooks.messages).values())) >= groups, 30)
     theirs: dict[Group, set[str]] = {}
-    for (receiver, whole), ids in taken.alerts.items():
+    for (receiver, whole, labels), ids in told(hooks.messages).items():
         texts = (text for name, text, _ in expected if name == receiver and whole.startswith(f"{text}:{{"))
-        theirs[receiver, max(texts, key=len, default=whole), taken.labels[receiver, whole]] = ids
+        theirs[receiver, max(texts, key=len, default=whole), labels] = ids
     assert theirs == expected
     assert len(expected) > TREES
     assert {key.index for found in keys.values() for key in found if key.receiver == "r0"} == {0, 1}
     assert {key.index for found in keys.values() for key in found if key.receiver != "r0"} == {0}
 
 
-def test_a_route_that_is_undone_by_its_children_has_no_key() -> None:
+def test_a_receiver_without_integrations_has_no_key() -> None:
     values = {
         "route": {"receiver": "a", "routes": [{"matchers": ["x=1"], "receiver": "b"}]},
         "receivers": [{"name": "a", "slack_configs": [{}], "webhook_configs": [{}, {}]}, {"name": "b"}],
