@@ -13,7 +13,7 @@ import requests
 from click.testing import CliRunner
 
 from generator.cli import tocsin
-from tests.end_to_end.fastbreak_target import Target, served
+from tests.end_to_end.scrape_target import Target, served
 from tests.programs import alertmanager, free_port, prometheus, until
 from tests.webhooks import Message, webhooks
 
