@@ -43,6 +43,8 @@ _FILE, _VARIABLE = _pattern(base.FilePath), _pattern(base.EnvironmentVariable)
 _EXPECTED_TEXTS = {
     _DURATION: ("a duration", "a number and one of ms s m h d w, such as 90s, 5m or 1h30m"),
     _pattern(base.TimeOfDay): ("a time of day", "hours and minutes of 24 hours, such as 09:00"),
+    _pattern(base.TimeOfWeek): ("a time of the week", "a day and a time before 24:00, such as monday 09:00"),
+    _pattern(base.Date): ("a date", "year, month and day, such as 2026-11-30"),
     _pattern(base.Version): ("a version", 'numbers with dots in quotes, such as "2.42"'),
     _pattern(base.HttpUrl): ("an address", "it begins with http:// or https://, such as https://grafana.example"),
     _pattern(base.HostPort): ("a host with a port", "such as api:8000"),

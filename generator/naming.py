@@ -143,6 +143,11 @@ def digest_receiver(channel: str) -> str:
     return f"digest-{channel}"
 
 
+def rotation_ends(contact: str) -> str:
+    """The name of the alert before a rotation that is written out ends."""
+    return underscored(f"rotation_ends_{contact}")
+
+
 def quiet_interval(owner: str, except_: tuple[str, ...]) -> str:
     """The time interval of the quiet hours of ``channel/slack`` or ``contact/anna``; no cadence has a slash in it."""
     return f"quiet/{owner}" + (f"/except/{'/'.join(except_)}" if except_ else "")

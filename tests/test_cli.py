@@ -249,12 +249,12 @@ def test_a_closed_pipe_is_quiet(work: Path) -> None:
 
 
 def test_an_interrupt_is_quiet_and_writes_nothing(work: Path) -> None:
-    (work / "domains/first/slow.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(30)\n")
+    (work / "domains/first/slow.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(120)\n")
     with subprocess.Popen([*MAIN, "generate"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == b"reading\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == cli.INTERRUPTED
+        assert process.wait(90) == cli.INTERRUPTED
         assert process.stderr.read() == b""
     assert not (work / "output").exists()

@@ -4,7 +4,7 @@ import json
 import unicodedata
 
 import pytest
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from generator.diagnostics import Problem, Span, render, render_github, render_json
@@ -206,6 +206,7 @@ PROBLEMS = st.builds(
 )  # fmt: skip
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine draws slowly
 @given(st.lists(PROBLEMS, max_size=4), st.dictionaries(st.sampled_from([PATH, "x\n", ""]), st.text(max_size=300)))
 @example([Problem(Span(PATH, 1, 200, 399), "x", "")], {PATH: "😀\t" * 200})
 def test_showing_a_problem_never_fails(problems: list[Problem], texts: dict[str, str]) -> None:

@@ -348,7 +348,7 @@ def test_an_overlay_merges_mappings_and_replaces_the_rest(shop: Path) -> None:
     platform = files.platform
     assert files.environment == "test"
     assert platform.model.model_dump()["channels"]["slack"] == {
-        "type": "slack", "api_url_file": "/run/secrets/slack", "channel": "#test",
+        "type": "slack", "api_url_file": "/run/secrets/slack", "channel": "#test", "quiet_hours": [],
     }  # fmt: skip
     assert platform.model.durations.scale == 0.01
     assert platform.model.links.prometheus == "http://prometheus:9090"

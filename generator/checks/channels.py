@@ -8,6 +8,7 @@ from generator.diagnostics import Problem, Span
 from generator.load import DomainFile, Files, PlatformFile
 from generator.model import (
     Channel,
+    Contact,
     EmailChannel,
     PagerDutyChannel,
     RoutingKey,
@@ -63,6 +64,9 @@ def _platform(files: Files) -> Iterator[Problem]:
     if monitoring.watchdog is not None and monitoring.watchdog not in platform.model.channels:
         yield _unknown(files, monitoring.watchdog, platform.span(("monitoring", "watchdog")))
     for name, channel in platform.model.channels.items():
+        if name in Contact.model_fields:
+            message = f'a channel cannot be called "{name}": a contact has a key of that name'
+            yield Problem(platform.key_span(("channels", name)), "reserved-name", message, ("choose another name",))
         if isinstance(channel, SlackChannel) and not _SLACK.fullmatch(channel.channel):
             yield _misfit(platform.span(("channels", name, "channel")), channel, name)
         if isinstance(channel, SnsChannel) and (channel.topic_arn is None) == (channel.phone_number is None):

@@ -67,6 +67,11 @@ def _chains(files: Files) -> Iterator[Problem]:
             cadence = notifications.get(alert.notification)
             if alert.escalate and cadence is not None and cadence.at is None:
                 chains[alert.owner or file.model.owner, alert.severity] = None
+    monitoring = people.monitoring(files.platform.model)
+    if monitoring.owner in people.next_names(people.row(files.platform.model, monitoring.severity)) or (
+        files.platform.model.monitoring.owner is not None
+    ):
+        chains[monitoring.owner, monitoring.severity] = None
     said: set[tuple[str, str]] = set()
     for owner, severity in chains:
         if owner in files.platform.model.contacts:

@@ -81,6 +81,11 @@ def _everything(files: Files) -> Named:
     for name in _OWN_ALERTS:
         yield "alert", name, _OWN_ALERT, own
     yield from _receivers(files)
+    for contact, written in files.platform.model.contacts.items():
+        if written.rotation is not None and written.rotation.people:
+            name = naming.camel(naming.rotation_ends(contact))
+            place = _place(files.platform.key_span, ("contacts", contact))
+            yield "alert", name, f'the warning before rotation "{contact}" ends', place
     resolution = resolve(files)
     conditions = resolution.conditions
     for file in files.domains:

@@ -14,6 +14,7 @@ Path = tuple[str | int, ...]
 
 _TURN = timedelta(days=7)
 # Each week is four stretches of Alertmanager's configuration.
+_YEARS = range(2000, 2101)
 _LONGEST = timedelta(days=3 * 366)
 
 
@@ -68,7 +69,7 @@ def _rotation(files: Files, path: Path, rotation: Rotation) -> Iterator[Problem]
 def _shifts(files: Files, path: Path, rotation: Rotation) -> Iterator[Problem]:
     platform = files.platform
     for key in ("hand_over", "starts", "until", "swaps"):
-        if key in rotation.model_fields_set:
+        if getattr(rotation, key):
             message = f"{key} is for people who take turns; shifts say themselves when they begin"
             yield Problem(platform.key_span((*path, key)), "rotation-form", message)
     parts = [(week.minutes_of_week(shift.from_), week.minutes_of_week(shift.to)) for shift in rotation.shifts]
@@ -85,8 +86,8 @@ def _turns(files: Files, path: Path, rotation: Rotation) -> Iterator[Problem]:
     platform = files.platform
     if rotation.until is None:
         message = (
-            f'Alertmanager knows weekdays and dates, but no "every {_ordinal(len(rotation.people))} week": turns are'
-            " written out as dates, so this rotation has to say until when"
+            f"Alertmanager knows weekdays and dates, but no {_ordinal(len(rotation.people))}: turns are written out"
+            " as dates, so this rotation has to say until when"
         )
         hint = "until: a date, on the weekday of the hand-over; the monitoring warns two weeks before"
         yield Problem(platform.key_span(path), "rotation-endless", message, (hint,))
@@ -132,6 +133,9 @@ def _day(span: Span, text: str, weekday: str) -> Problem | None:
         day = date.fromisoformat(text)
     except ValueError:
         return Problem(span, "rotation-dates", f"there is no day {text}", ("write year, month and day: 2026-11-30",))
+    if day.year not in _YEARS:
+        hint = "write out between one week and three years, and write on when the monitoring asks for it"
+        return Problem(span, "rotation-dates", f"{text} is too far away", (hint,))
     written = week.WEEKDAYS[day.weekday()]
     if written == weekday:
         return None
@@ -155,4 +159,4 @@ def _clock_change(files: Files, path: Path, rotation: Rotation, at: str) -> Iter
 
 
 def _ordinal(count: int) -> str:
-    return {1: "", 2: "second", 3: "third"}.get(count, f"{count}th")
+    return f'"every { ({2: "second", 3: "third"}.get(count, f"{count}th")) } week"' if count > 1 else "turns of a week"

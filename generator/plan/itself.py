@@ -189,7 +189,7 @@ class Watcher:
         for contact, title, end in self.rotations:
             warning = (end - ROTATION_WARNING).timestamp()
             yield self.alert(
-                naming.underscored(f"rotation_ends_{contact}"), f"vector(time()) >= {warning:.0f}",
+                naming.rotation_ends(contact), f"vector(time()) >= {warning:.0f}",
                 steps="rotation", for_=0, subject=contact, is_urgent=False, value=f"ends on {end:%Y-%m-%d}",
                 threshold=f"{ROTATION_WARNING.days} days before",
                 summary=f"The rotation {title} has to be written on.",

@@ -65,7 +65,7 @@ def holds(hours: model.QuietHours, moment: datetime, timezone: str) -> bool:
 
 def text(hours: model.QuietHours, timezone: str) -> str:
     """``22:00 to 07:00 on Saturday and Sunday (Europe/Stockholm)``."""
-    days = [day.capitalize() for day in hours.days]
+    days = [day.capitalize() for day in dict.fromkeys(hours.days)]
     on = f"on {', '.join(days[:-1])}{' and ' if len(days) > 1 else ''}{days[-1]}" if days else ""
     times = f"{hours.from_} to {hours.to}" if hours.from_ and hours.to else ""
     return f"{' '.join(filter(None, (times, on)))} ({hours.timezone or timezone})"

@@ -26,7 +26,7 @@ def people(rotation: model.Rotation) -> tuple[str, ...]:
 
 def ends(rotation: model.Rotation, timezone: str) -> datetime | None:
     """When the last turn ends; None where the same shifts come every week."""
-    if rotation.until is None:
+    if rotation.until is None or rotation.shifts:
         return None
     return _moment(date.fromisoformat(rotation.until), rotation, timezone)
 

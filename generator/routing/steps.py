@@ -169,6 +169,9 @@ class _Steps:
     def _closed(self, who: str, route: Route, moment: datetime) -> str | None:
         """Why a route waits; None where a rotation has somebody else on call."""
         at = moment + timedelta(milliseconds=route.group_wait)
+        active = [one for name in route.active_time_intervals for one in self._tree.time_intervals[name]]
+        if active and not holds(active, at) and self._slots.isdisjoint(route.active_time_intervals):
+            return None
         quiet = [name for name in route.mute_time_intervals if holds(self._tree.time_intervals[name], at)]
         if quiet:
             return f"{who} is quiet {' and '.join(self._quiet[name] for name in quiet)}"

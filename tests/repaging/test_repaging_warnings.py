@@ -280,7 +280,10 @@ def test_a_rotation_in_place_of_a_person(deployed: Compiled, tmp_path: Path) -> 
         (
             "platform.yaml: bo",
             "SalesLosses is told again if it has escalated when this is deployed",
-            ('the receiver "contact-anna-critical" takes the place of "contact-bo-critical"',),
+            (
+                'what is left of old alerts goes to "unrouted" for some minutes',
+                'the receiver "contact-anna-critical" takes the place of "contact-bo-critical"',
+            ),
         )
     ]
 
