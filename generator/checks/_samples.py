@@ -16,8 +16,7 @@ STEP = 5
 _PER_WEEK = week.WEEK // STEP
 # No clock is asked which year it is. In the first week of November only Europe has changed its clocks.
 _WEEKS = [datetime(2027, month, 15, tzinfo=UTC) for month in range(1, 13)] + [datetime(2027, 11, 1, tzinfo=UTC)]
-_MOMENTS = [start + timedelta(minutes=STEP * number) for start in _WEEKS for number in range(_PER_WEEK)]
-ALWAYS = (1 << len(_MOMENTS)) - 1
+ALWAYS = (1 << len(_WEEKS) * _PER_WEEK) - 1
 
 
 def quiet(written: Iterable[QuietHours], severity: str, timezone: str) -> int:
@@ -43,7 +42,8 @@ def on_call(rotation: Rotation, person: str, timezone: str) -> int:
 
 def first(samples: int, timezone: str) -> datetime:
     """The first of some moments, on the clock of a time zone."""
-    return _MOMENTS[(samples & -samples).bit_length() - 1].astimezone(ZoneInfo(timezone))
+    number = (samples & -samples).bit_length() - 1
+    return _moment(number).astimezone(ZoneInfo(timezone))
 
 
 def shortest_stretch(samples: int) -> int:
@@ -60,6 +60,10 @@ def shortest_stretch(samples: int) -> int:
     return shortest * STEP
 
 
+def _moment(number: int) -> datetime:
+    return _WEEKS[number // _PER_WEEK] + timedelta(minutes=STEP * (number % _PER_WEEK))
+
+
 @cache
 def _within(parts: tuple[tuple[int, int], ...], timezone: str) -> int:
     """The moments that are in some parts of the week on the clock of a time zone."""
@@ -74,5 +78,5 @@ def _within(parts: tuple[tuple[int, int], ...], timezone: str) -> int:
 def _minutes(timezone: str) -> tuple[int, ...]:
     """The minute of the week of each moment."""
     zone = ZoneInfo(timezone)
-    local = (moment.astimezone(zone) for moment in _MOMENTS)
+    local = (_moment(number).astimezone(zone) for number in range(len(_WEEKS) * _PER_WEEK))
     return tuple(moment.weekday() * week.DAY + moment.hour * 60 + moment.minute for moment in local)
