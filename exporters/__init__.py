@@ -1,1 +1,1 @@
-"""What runs beside the databases; reads only compiled files, and knows nothing of the generator."""
+"""What runs beside databases and inside services; reads only compiled files, and knows nothing of the generator."""
