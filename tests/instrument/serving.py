@@ -53,9 +53,11 @@ class Served:
 
 
 @contextlib.contextmanager
-def served(app: str, folder: Path, *command: str, environment: Mapping[str, str] | None = None) -> Iterator[Served]:
-    """A service of ``tests.instrument.services`` behind a server."""
-    port = free_port()
+def served(
+    app: str, folder: Path, *command: str, environment: Mapping[str, str] | None = None, port: int | None = None
+) -> Iterator[Served]:
+    """A service of ``tests.instrument.services`` behind a server, on a free port if none is given."""
+    port = port or free_port()
     whole = [sys.executable, *(part.format(port=port) for part in command), f"tests.instrument.services:{app}"]
     with started(whole, folder / "server.log", {"PYTHONPATH": str(ROOT), **(environment or {})}) as process:
         running = Served(app, f"http://127.0.0.1:{port}", port, process)

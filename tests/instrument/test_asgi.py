@@ -68,6 +68,7 @@ NAME = f"{__name__}.Refused"
     (raising(Refused("no")), "/", Kind("GET", "", "500", NAME), Refused),
     (raising(ValueError("no")), "/", Kind("GET", "", "500", "ValueError"), ValueError),
     (raising(Refused("no"), start(200), body(b"a", more_body=True)), "/", Kind("GET", "", "200", NAME), Refused),
+    (raising(Refused("no"), start(trailers=True), body(b"a")), "/", Kind("GET", "", "200", NAME), Refused),
     (raising(Refused("no"), start(500), body(b"sorry")), "/", Kind("GET", "", "500", NAME), Refused),
     (raising(asyncio.CancelledError()), "/", Kind("GET", "", "", "asyncio.exceptions.CancelledError"),
      asyncio.CancelledError),
@@ -133,21 +134,25 @@ def test_a_client_that_leaves_is_counted_with_what_it_got(
     assert found.active() == 0
 
 
-def test_a_server_that_cannot_send_has_lost_the_client(registry: CollectorRegistry) -> None:
+@pytest.mark.parametrize(("last", "status"), [("http.response.start", ""), ("http.response.body", "200")])
+def test_a_server_that_cannot_send_has_lost_the_client(registry: CollectorRegistry, last: str, status: str) -> None:
     async def broken(message: Message) -> None:
-        raise OSError("broken pipe")
+        if message["type"] == last:
+            raise OSError("broken pipe")
 
     async def receive() -> Message:
         raise AssertionError
 
-    app = measured(answering(start(), body()), registry)
+    app = measured(answering(start(), body(b"abc")), registry)
 
     async def called() -> None:
         await app(scope("/"), receive, broken)
 
     with pytest.raises(OSError, match="broken pipe"):
         asyncio.run(called())
-    assert Measured.of(registry).counts() == {Kind("GET", "", "", "client_disconnected"): 1}
+    found = Measured.of(registry)
+    assert found.counts() == {Kind("GET", "", status, "client_disconnected"): 1}
+    assert found.only(f"{SENT}_sum") == 0
 
 
 def test_a_cancelled_request_ends_and_stays_cancelled(registry: CollectorRegistry) -> None:

@@ -63,6 +63,10 @@ def fastapi() -> FastAPI:
         return "item"
 
     router.include_router(inside, prefix="/inside")
+    router.add_route("/raw/{r}", page)
+    router.mount("/under", sub)
+    app.get("/same/{g}")(item)
+    app.post("/same/{p}")(item)
     app.include_router(router, prefix="/v1")
     app.include_router(router, prefix="/v2")
     app.get("/plain/{p:path}")(item)
@@ -97,6 +101,11 @@ CASES: list[tuple[Callable[[], ASGIApplication], str, str, str, str]] = [
     (fastapi, "PUT", "/v2/inside/parts/5", "/v2/inside/parts/{part}", "200"),
     (fastapi, "POST", "/v2/items/5", "/v2/items/{item}", "405"),
     (fastapi, "GET", "/plain/a/b", "/plain/{p}", "200"),
+    (fastapi, "GET", "/same/5", "/same/{g}", "200"),
+    (fastapi, "POST", "/same/5", "/same/{p}", "200"),
+    (fastapi, "GET", "/v1/raw/5", "/v1/raw/{r}", "200"),
+    (fastapi, "GET", "/v2/raw/5", "/v2/raw/{r}", "200"),
+    (fastapi, "GET", "/v2/under/x/5", "/v2/under/x/{a}", "200"),
     (fastapi, "GET", "/docs", "/docs", "200"),
     (fastapi, "GET", "/sub/x/1", "/sub/x/{a}", "200"),
     (fastapi, "GET", "/sub/openapi.json", "/sub/openapi.json", "200"),

@@ -227,7 +227,8 @@ def test_scrapes_and_excluded_paths_are_not_measured(registry: CollectorRegistry
     assert b"target_info" in call(app, environ("/metrics"))[1]
     assert call(app, environ("/items/5"))[1] == b"00005"
     inner = measured(shop(), registry)
-    outer = measured(DispatcherMiddleware(inner), registry)
+    outer = measured(DispatcherMiddleware(inner), registry, exclude_paths=["/items/7"])
+    call(outer, environ("/items/7"))
     assert Measured.of(registry).counts() == {}
     call(outer, environ("/items/5"))
     assert Measured.of(registry).counts() == {Kind("GET", "/items/<int:item>"): 1}

@@ -55,6 +55,8 @@ class Exchange:
             self._stop()
         if not self.recorded:
             self._record(*self._outcome())
+        # Its traceback holds the frame that holds this.
+        self.error = None
 
     def _outcome(self) -> tuple[int | None, str]:
         """The status that the client got, if any, and the kind of error."""
