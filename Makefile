@@ -30,11 +30,12 @@ check: .venv/development ## what CI checks without running: style, types, import
 	.venv/bin/tocsin generate --check
 	.venv/bin/tocsin generate domains/fire22 --env demo --check
 
-bench: .venv/development ## measure: compiling, and promtool beside it; scrapes, and other exporters beside ours; from a row to its message
+bench: .venv/development ## measure: compiling, and promtool beside it; scrapes, and other exporters beside ours; from a row to its message; instruments
 	@.ci/setup bench
 	.venv/bin/python -m tests.bench.bench
 	.venv/bin/python -m tests.bench.exporters
 	.venv/bin/python -m tests.bench.latency
+	.venv/instruments/bin/python -m tests.bench.instrument
 	.venv/bin/python -m pytest -q tests/bench/stages.py --benchmark-enable --benchmark-columns=median,stddev,rounds
 
 fmt: .venv/development ## format the code
