@@ -9,6 +9,8 @@ from generator.diagnostics import Problem
 from generator.load import Files
 from generator.plan import cadences, people, week
 
+# Alertmanager's --cluster.peer-timeout.
+_PEER_TIMEOUT = 15 * cadences.SECOND
 _AT_ONCE = durations.text(cadences.AT_ONCE_GROUP_INTERVAL)
 
 
@@ -44,6 +46,7 @@ def check(files: Files) -> Iterator[Problem]:
     else:
         yield from _clock_changes(files)
     yield from _ticks(files)
+    yield from _peers(files)
     yield from _before_told(files)
 
 
@@ -92,6 +95,23 @@ def _ticks(files: Files) -> Iterator[Problem]:
                 )
                 hint = f"write {' or '.join(choices)}"
                 yield Problem(platform.span((*path, "repeat")), "cadence-form", message, (hint,))
+
+
+def _peers(files: Files) -> Iterator[Problem]:
+    """Of several Alertmanagers the second waits for the first: if ticks are shorter, it tells what is no longer so."""
+    platform = files.platform
+    if len(platform.model.alertmanagers) < 2:
+        return
+    for name, written in platform.model.notifications.items():
+        for key in ("every", "group_interval"):
+            text = getattr(written, key)
+            if text is not None and 0 < durations.milliseconds(text) <= _PEER_TIMEOUT:
+                message = (
+                    f"{key} is {text}, but of several Alertmanagers the second waits"
+                    f" {durations.text(_PEER_TIMEOUT)} for the first"
+                )
+                hint = "write more than that: what it tells later than the next tick may no longer be so"
+                yield Problem(platform.span(("notifications", name, key)), "cadence-form", message, (hint,))
 
 
 def _before_told(files: Files) -> Iterator[Problem]:
