@@ -248,9 +248,16 @@ def test_a_closed_pipe_is_quiet(work: Path) -> None:
     assert (run.returncode, run.stderr) == (cli.PIPE_CLOSED, b"")
 
 
+def heeding() -> None:
+    """A child of tests that run in the background would ignore an interrupt, as they do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_is_quiet_and_writes_nothing(work: Path) -> None:
     (work / "domains/first/slow.py").write_text("import time\nprint('reading', flush=True)\ntime.sleep(120)\n")
-    with subprocess.Popen([*MAIN, "generate"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [*MAIN, "generate"], cwd=work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeding
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == b"reading\n"
