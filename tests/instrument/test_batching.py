@@ -2,13 +2,16 @@
 
 import asyncio
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, assert_type
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from exporters.instrument.batching import Batcher, BatchError, Breaker, Limits, Retries
+from tests.compiling import ROOT
 from tests.instrument.upstreams import AT_ONCE, Upstream, run, says_no, turns, until
 
 NEVER = 1000.0
@@ -163,6 +166,25 @@ def test_a_call_that_was_cancelled_from_within_is_an_error_of_the_batch() -> Non
     run(main())
 
 
+@pytest.mark.parametrize("has_left", [False, True])
+def test_whoever_cancels_the_work_from_outside_leaves_nobody_waiting(has_left: bool) -> None:
+    async def main() -> None:
+        upstream = Upstream(is_open=False)
+        players = batcher(upstream.fetch, batch_size=2)
+        tasks = loads(players, "ab")
+        while len(asyncio.all_tasks()) < 4:
+            await turns(1)
+        if has_left:
+            await upstream.is_called(1)
+        cancel([task for task in asyncio.all_tasks() if task not in (*tasks, asyncio.current_task())])
+        assert [repr(error) for error in await outcomes(tasks)] == ["BatchError('the call was cancelled')"] * 2
+        upstream.gate.set()
+        assert await outcomes(loads(players, "ab")) == ["A", "B"]
+        assert len(upstream.calls) == 1 + has_left
+
+    run(main())
+
+
 def cancel(tasks: Sequence[Load]) -> None:
     for task in tasks:
         task.cancel()
@@ -233,10 +255,11 @@ def test_who_comes_in_the_moment_in_which_the_others_leave_gets_his_result() -> 
     run(main())
 
 
-def test_a_call_that_nobody_waits_for_any_more_is_stopped() -> None:
+@pytest.mark.parametrize("retries", [AT_ONCE, Retries(on=lambda error: True)], ids=["default", "on anything"])
+def test_a_call_that_nobody_waits_for_any_more_is_stopped(retries: Retries) -> None:
     async def main() -> None:
         upstream = Upstream(is_open=False)
-        players = batcher(upstream.fetch, batch_size=2)
+        players = batcher(upstream.fetch, retries, batch_size=2)
         tasks = loads(players, "ab")
         await upstream.is_called(1)
         cancel(tasks[:1])
@@ -244,25 +267,34 @@ def test_a_call_that_nobody_waits_for_any_more_is_stopped() -> None:
         assert (upstream.running, upstream.cancelled) == (1, 0)
         cancel(tasks[1:])
         await until(lambda: upstream.running == 0)
-        assert upstream.cancelled == 1
+        assert (upstream.cancelled, len(upstream.calls)) == (1, 1)
 
     run(main())
 
 
 def test_close_sends_what_waits_comes_back_when_it_was_answered_and_refuses_more() -> None:
     async def main() -> None:
-        upstream = Upstream(is_open=False)
-        players = batcher(upstream.fetch, batch_size=3, concurrent_batches=1)
+        calls: list[Sequence[str]] = []
+        answers = asyncio.Semaphore(0)
+
+        async def fetch(keys: Sequence[str]) -> Sequence[str]:
+            calls.append(keys)
+            await answers.acquire()
+            return [key.upper() for key in keys]
+
+        players = batcher(fetch, batch_size=3, concurrent_batches=1)
         tasks = loads(players, "abcde")
-        await upstream.is_called(1)
+        await turns()
         closing = asyncio.create_task(players.close())
         await turns()
-        assert not closing.done()
         with pytest.raises(RuntimeError, match="players is closed"):
             await players.load("f")
-        upstream.gate.set()
+        assert (calls, closing.done()) == ([("a", "b", "c")], False)
+        answers.release()
+        await turns()
+        assert (calls[1:], closing.done()) == ([("d", "e")], False)
+        answers.release()
         await asyncio.wait_for(closing, 20)
-        assert upstream.calls == [("a", "b", "c"), ("d", "e")]
         assert await outcomes(tasks) == list("ABCDE")
         await players.close()
 
@@ -321,3 +353,22 @@ def test_two_loops_at_once_are_refused() -> None:
 def test_limits_that_nothing_could_be_sent_with_are_refused(kind: Callable[..., object], options: Any) -> None:
     with pytest.raises(ValueError, match=f"{list(options)[-1]} is {list(options.values())[-1]}, "):
         kind(**options)
+
+
+def test_the_types_of_key_and_result_are_those_of_the_call() -> None:
+    async def fetch(keys: Sequence[int]) -> list[bytes]:
+        return [bytes(key) for key in keys]
+
+    async def main() -> None:
+        sizes = Batcher("sizes", fetch, limits=Limits(wait_seconds=0), registry=CollectorRegistry())
+        assert assert_type(await sizes.load(2), bytes) == b"\0\0"
+
+    run(main())
+
+
+def test_who_measures_http_alone_needs_none_of_its_libraries() -> None:
+    told = "import sys, exporters.instrument; print(*{'aiolimiter', 'interlock', 'tenacity'} & set(sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert found.stdout == "\n"

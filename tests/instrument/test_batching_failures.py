@@ -1,6 +1,7 @@
 """An upstream that fails: what is tried again and when, when nothing is sent any more, and what a scrape says of it."""
 
 import asyncio
+import itertools
 import re
 import socket
 import subprocess
@@ -22,7 +23,8 @@ from exporters.instrument.batching import Batcher, Breaker, Limits, Retries, is_
 from exporters.instrument.batching.measures import WAIT_BUCKETS
 from exporters.instrument.batching.transience import retry_after
 from tests.compiling import ROOT
-from tests.instrument.upstreams import AT_ONCE, Upstream, run, says_no, series, turns, until
+from tests.instrument.measured import Measured
+from tests.instrument.upstreams import AT_ONCE, Answered, Response, Upstream, run, says_no, series, turns, until
 from tests.programs import program
 
 DOMAIN = yaml.safe_load((ROOT / "domains/fastbreak/batching.yaml").read_text())
@@ -89,6 +91,8 @@ def test_a_date_is_that_of_greenwich_wherever_this_machine_is(text: Any, monkeyp
 
 
 def test_headers_of_real_clients_are_read() -> None:
+    # A plain dictionary does not know that the names of headers have no case.
+    assert retry_after(Answered(Response(429, {"retry-after": "3"}))) == 3.0
     request = httpx.Request("GET", "http://shop")
     ours = httpx.Response(503, headers={"retry-after": "4"}, request=request)
     with pytest.raises(httpx.HTTPStatusError) as raised:
@@ -178,7 +182,30 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_batch_try() -> N
         assert len(upstream.calls) == calls + 1
         upstream.gate.set()
         assert sorted(await asyncio.gather(*tries)) == ["A", *["CircuitOpenError"] * 7]
-        assert await outcome(players, "b") == "B"
+        assert await asyncio.gather(*(outcome(players, key) for key in "abc")) == ["A", "B", "C"]
+
+    run(main())
+
+
+def test_slow_answers_do_not_open_the_breaker(monkeypatch: pytest.MonkeyPatch) -> None:
+    hours = itertools.count(step=3600)
+    monkeypatch.setattr("interlock._clock.SystemClock.monotonic", lambda clock: next(hours))
+
+    async def main() -> None:
+        players, _ = batcher(Upstream().fetch, breaker=Breaker(failures=1, open_seconds=1e9))
+        assert [await outcome(players) for _ in range(3)] == ["A"] * 3
+
+    run(main())
+
+
+def test_a_try_that_fails_keeps_the_breaker_open_for_as_long_again() -> None:
+    async def main() -> None:
+        upstream = Upstream(says_no(503), says_no(503))
+        players, _ = batcher(upstream.fetch, Retries(attempts=0), Breaker(failures=1, open_seconds=0.1))
+        for _ in range(2):
+            assert [await outcome(players) for _ in range(2)] == ["Answered", "CircuitOpenError"]
+            await until(lambda: asyncio.get_running_loop().time() > upstream.times[-1] + 0.15)
+        assert await outcome(players) == "A"
 
     run(main())
 
@@ -186,7 +213,7 @@ def test_the_breaker_opens_after_failures_in_a_row_and_lets_one_batch_try() -> N
 def test_a_try_that_nobody_waits_for_leaves_the_next_one_to_try() -> None:
     async def main() -> None:
         upstream = Upstream(says_no(503))
-        players, _ = batcher(upstream.fetch, Retries(attempts=0), Breaker(failures=1, open_seconds=0.05))
+        players, registry = batcher(upstream.fetch, Retries(attempts=0), Breaker(failures=1, open_seconds=0.05))
         assert await outcome(players) == "Answered"
         await until(lambda: asyncio.get_running_loop().time() > upstream.times[-1] + 0.06)
         upstream.gate.clear()
@@ -194,8 +221,12 @@ def test_a_try_that_nobody_waits_for_leaves_the_next_one_to_try() -> None:
         await upstream.is_called(2)
         gone.cancel()
         await until(lambda: upstream.cancelled == 1)
+        await turns()
+        assert series(registry)["errors_total"] == 1
+        tries = [asyncio.create_task(outcome(players, key)) for key in "ab"]
+        await turns()
         upstream.gate.set()
-        assert await outcome(players) == "A"
+        assert await asyncio.gather(*tries) == ["A", "CircuitOpenError"]
 
     run(main())
 
@@ -217,6 +248,38 @@ def test_requests_that_wait_are_joined_and_measured_once_each() -> None:
             "deduplicated_total": 3, "retries_total": 0, "errors_total": 0, "rate_limited_total": 3,
             "request_batches_in_flight": 0,
         }  # fmt: skip
+
+    run(main())
+
+
+def test_the_wait_ends_where_the_duration_begins_and_that_holds_the_retries() -> None:
+    async def main() -> None:
+        upstream = Upstream(says_no(503))
+        retries = Retries(first_delay_seconds=0.1)
+        players, registry = batcher(upstream.fetch, retries, batch_size=9, wait_seconds=0.2)
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(players.load("a"), players.load("a"))
+        left, whole = upstream.times[0] - began, asyncio.get_running_loop().time() - began
+        measured = Measured.of(registry)
+        # Two callers waited, one batch was answered.
+        assert 2 * 0.19 < measured.only("request_batch_wait_seconds_sum") <= 2 * left
+        assert 0.1 <= measured.only("request_batch_duration_seconds_sum") <= whole - 0.19
+
+    run(main())
+
+
+def test_every_way_to_fail_for_good_counts_once() -> None:
+    async def main() -> None:
+        async def fetch(keys: Sequence[str]) -> Any:
+            if keys == ("cancelled",):
+                raise asyncio.CancelledError
+            return [] if keys == ("short",) else [KeyError()]
+
+        players, registry = batcher(fetch)
+        assert [await outcome(players, key) for key in ("cancelled", "short", "no")] == ["BatchError"] * 2 + [
+            "KeyError"
+        ]
+        assert series(registry)["errors_total"] == 2
 
     run(main())
 

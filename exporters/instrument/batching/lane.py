@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from functools import partial
+from itertools import islice
 from typing import Generic
 
 from exporters.instrument.batching.options import Limits
@@ -36,7 +37,7 @@ class Lane(Generic[K, V]):
         try:
             outcome = await caller
         except asyncio.CancelledError:
-            self._leave(request)
+            self._leave(request, caller)
             raise
         if isinstance(outcome, Failed):
             raise outcome.error
@@ -45,14 +46,13 @@ class Lane(Generic[K, V]):
     async def close(self) -> None:
         """Send what waits without waiting for more, and come back when all has been answered."""
         self._is_closing = True
-        if self._timer is not None:
-            self._timer.cancel()
         self._send_what_is_due()
         while self._running:
             await asyncio.wait(self._running)
 
-    def _leave(self, request: Request[K, V]) -> None:
-        if request.is_waited_for():
+    def _leave(self, request: Request[K, V], caller: "asyncio.Future[V | Failed]") -> None:
+        del request.callers[caller]
+        if request.callers:
             return
         for requests in (self._waiting, self._unsent):
             if requests.get(request.key) is request:
@@ -75,7 +75,7 @@ class Lane(Generic[K, V]):
         self._send_what_is_due()
 
     def _send_one(self) -> None:
-        keys = list(self._waiting)[: self._limits.batch_size]
+        keys = tuple(islice(self._waiting, self._limits.batch_size))
         batch = Batch([self._waiting.pop(key) for key in keys], self._unsent)
         batch.task = self.loop.create_task(self._sending.send(batch))
         self._running.add(batch.task)

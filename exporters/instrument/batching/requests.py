@@ -66,8 +66,7 @@ class Batch(Generic[K, V]):
 
     def end_if_unwanted(self) -> None:
         """Stop the work for it, sent or not, when nobody waits any more."""
-        if self.task is not None and not any(request.is_waited_for() for request in self._requests):
-            self._close()
+        if self.task is not None and not any(request.callers for request in self._requests):
             self.task.cancel()
 
     def settle(self, outcomes: Sequence[V | Failed]) -> None:

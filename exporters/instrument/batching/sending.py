@@ -95,8 +95,18 @@ class Sending(Generic[K, V]):
                 if attempt.retry_state.attempt_number > 1:
                     await self._limited()
                     self._measures.retries.inc()
-                return _outcomes(keys, await self._fetch(keys))
+                return _outcomes(keys, await self._called(keys))
         raise AssertionError("the last attempt returns or raises")
+
+    async def _called(self, keys: tuple[K, ...]) -> Sequence[V | Exception]:
+        try:
+            return await self._fetch(keys)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # A task within the call was cancelled, and not this one: those who wait do so in vain.
+            raise BatchError("the call was cancelled") from None
 
     async def _limited(self) -> bool:
         """Whether the rate limit made it wait."""
