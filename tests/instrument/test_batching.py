@@ -255,6 +255,23 @@ def test_who_comes_in_the_moment_in_which_the_others_leave_gets_his_result() -> 
     run(main())
 
 
+def test_a_batch_that_leaves_without_a_key_lets_those_who_wait_for_it_again_be_joined() -> None:
+    async def main() -> None:
+        upstream = Upstream()
+        players = batcher(upstream.fetch, batch_size=2, calls_per_second=20)
+        tasks = loads(players, "xyab")
+        await turns()
+        cancel(tasks[2:3])
+        await turns()
+        tasks += loads(players, "a")
+        await upstream.is_called(2)
+        tasks += loads(players, "ac")
+        assert [str(one) for one in await outcomes(tasks)] == ["X", "Y", "", "B", "A", "A", "C"]
+        assert upstream.calls == [("x", "y"), ("b",), ("a", "c")]
+
+    run(main())
+
+
 @pytest.mark.parametrize("retries", [AT_ONCE, Retries(on=lambda error: True)], ids=["default", "on anything"])
 def test_a_call_that_nobody_waits_for_any_more_is_stopped(retries: Retries) -> None:
     async def main() -> None:
