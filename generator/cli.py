@@ -192,6 +192,8 @@ def route(
 
 
 _Labels = tuple[tuple[str, str], ...]
+# Who is told does not depend on SQL, and its library takes long to import.
+_DECIDING = tuple(check for check in CHECKS if check is not checks.sql.check)
 
 
 def _asked(words: tuple[str, ...]) -> tuple[Path, str | None, _Labels]:
@@ -227,20 +229,13 @@ def _known_alerts(
     if not isinstance(files, Files):
         _fail(files, format_, "nobody is told")
     looked_at = files if name is None else without_the_rest(files, name)
-    if _run_checks(looked_at, _deciding(looked_at)):
+    if _run_checks(looked_at, _DECIDING):
         looked_at = files  # what is near a name that is wrong may be in the rest
         if problems := _run_checks(files, CHECKS):
             _fail(sorted(set(without_quotes(problems))), format_, "nobody is told")
-    what = plan(looked_at)
+    what = plan(looked_at, with_sql=False)
     every = {f"{alert.domain}/{alert.name}": alert for domain in what.domains for alert in domain.alerts}
     return files, what, every["/".join(name.split("/")[-2:])] if name is not None else None, ()
-
-
-def _deciding(files: Files) -> tuple[Check, ...]:
-    """The checks of what decides who is told: SQL does for alerts on records alone."""
-    if any(file.model.records for file in files.domains):
-        return CHECKS
-    return tuple(check for check in CHECKS if check is not checks.sql.check)
 
 
 def _among_all(

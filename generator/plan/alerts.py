@@ -39,6 +39,7 @@ class Context:
     cadences: dict[str, Cadence]
     links: Links
     evaluation_interval: int
+    with_sql: bool
 
     @property
     def scope(self) -> Scope:
@@ -354,7 +355,7 @@ class _RowAlert(_Base):
                 is_event=within is not None,
                 within=within,
                 each=record.each.label if record.each else None,
-                matching_sql=rows.matching_sql(record, condition, within),
+                matching_sql=rows.matching_sql(record, condition, within) if self.context.with_sql else None,
                 unlisted=unlisted,
             )
         )

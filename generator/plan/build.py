@@ -35,8 +35,11 @@ _DEFAULT_TIMEOUT = 10_000
 MetricKey = tuple[str, str]
 
 
-def plan(files: Files) -> Plan:
-    """Everything that is true of one platform in one environment."""
+def plan(files: Files, *, with_sql: bool = True) -> Plan:
+    """Everything that is true of one platform in one environment.
+
+    Without its SQL a plan has no queries, and its alerts on rows do not list them: enough to know who is told.
+    """
     platform = files.platform.model
     scale = platform.durations.scale
     found = resolve(files)
@@ -48,7 +51,10 @@ def plan(files: Files) -> Plan:
     }
     links = Links(**{name: value.rstrip("/") for name, value in platform.links.model_dump().items()})
     evaluation = durations.milliseconds(platform.scrape.evaluation_interval)
-    planned = tuple(_domain(platform, file, found, metrics, cadences, links, evaluation) for file in files.domains)
+    planned = tuple(
+        _domain(platform, file, found, metrics, cadences, links, evaluation, with_sql=with_sql)
+        for file in files.domains
+    )
     monitoring = people.monitoring(platform)
     escalations = people.escalations(platform, monitoring.severity, monitoring.owner)
     playbook = people.playbook(platform, people.row(platform, monitoring.severity).playbook)
@@ -157,6 +163,8 @@ def _domain(
     cadences: dict[str, Cadence],
     links: Links,
     evaluation: int,
+    *,
+    with_sql: bool,
 ) -> Domain:
     written = file.model
     name = written.domain
@@ -169,7 +177,7 @@ def _domain(
         if metric.origin == "expr":
             recorder.own(metric)
     path = PurePosixPath(file.source.path).name
-    context = alerts.Context(platform, written, path, found, metrics, recorder, cadences, links, evaluation)
+    context = alerts.Context(platform, written, path, found, metrics, recorder, cadences, links, evaluation, with_sql)
     planned = tuple(alerts.plan_alert(context, alert, body) for alert, body in written.alerts.items() if body.enabled)
     scale = platform.durations.scale
     return Domain(
@@ -181,7 +189,9 @@ def _domain(
         refresh=durations.milliseconds(written.dashboard.refresh),
         dashboard_uid=naming.dashboard_uid(platform.platform, name),
         group=naming.group(platform.platform, name),
-        queries=(*_metric_queries(written, metrics, path), *_record_queries(platform, context, planned, path)),
+        queries=(*_metric_queries(written, metrics, path), *_record_queries(platform, context, planned, path))
+        if with_sql
+        else (),
         metrics=own,
         records=tuple(
             Record(
