@@ -118,18 +118,18 @@ def _before_told(files: Files) -> Iterator[Problem]:
     """A further instance of an alert waits for the next tick; who comes next must not be told before that."""
     platform = files.platform
     model = platform.model
-    said: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for file in files.domains:
         for name, alert in file.model.alerts.items():
             written = model.notifications.get(alert.notification)
             row = people.row(model, alert.severity)
             key = (alert.notification, alert.severity)
-            if written is None or written.at is not None or not alert.escalate or not row.next or key in said:
+            if written is None or written.at is not None or not alert.escalate or not row.next or key in seen:
                 continue
+            seen.add(key)
             timing = cadences.cadence(alert.notification, written, model.timezone, 1.0)
             wait = durations.milliseconds(row.respond_within) if row.respond_within else 0
             if 0 < wait < max(timing.group_wait, timing.group_interval):
-                said.add(key)
                 every = durations.text(max(timing.group_wait, timing.group_interval))
                 message = (
                     f'"{name}" is told {alert.notification}, up to {every} after it fired, but who comes next after'

@@ -4,14 +4,12 @@ The times of the platform are a hundredth of what is written: ``for: 100s`` is o
 """
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from generator import naming
 from generator.emit import prometheus, rules
 from generator.load import Files, load
 from generator.plan.types import Alert, ExporterSeries, Job, Metric, Plan
-from tests import programs
+from tests import pages, programs
 from tests.compiling import PLATFORMS, compiled, planned, problems
 
 Value = float | Callable[[], float]
@@ -179,28 +177,12 @@ class Target:
 def served(targets: Mapping[str, Target]) -> Iterator[str]:
     """Serve targets by path on one port of loopback; its address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            target = targets.get(self.path)
-            if target is None or not target.up:
-                self.send_error(503)
-                return
-            body = target.text().encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def page(path: str) -> str | None:
+        target = targets.get(path)
+        return target.text() if target is not None and target.up else None
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with pages.serving(page) as address:
+        yield address
 
 
 @dataclass

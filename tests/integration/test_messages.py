@@ -2,12 +2,10 @@
 
 import json
 import re
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from generator.load import Files, load
 from tests import programs, silences
 from tests.compiling import compiled, planned, problems
 from tests.emit import messages
+from tests.pages import serving
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "webhook" / "firing.json"
 HOSTILE = "Quote \" ' ` {{ .Labels }} back\\slash 🔥 é <script> <!channel> & + $1 | 50%\nline"
@@ -80,30 +79,6 @@ alerts:
 """
 
 
-@contextmanager
-def serving_series() -> Iterator[str]:
-    """A target of Prometheus; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = SERIES.encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 @dataclass(frozen=True)
 class Shop:
     """What runs, and what arrives."""
@@ -138,7 +113,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         addresses = {
             "folder": str(folder),
             "receiver": receiver.url,
-            "stalls": stack.enter_context(serving_series()),
+            "stalls": stack.enter_context(serving(lambda path: SERIES)),
             "alertmanager": "127.0.0.1:1",
         }
         output = _compiled(folder, addresses)

@@ -1,10 +1,9 @@
 """Which alerts mute which."""
 
 from generator import naming
+from generator.emit.alertmanager.blocks import Block
 from generator.emit.alertmanager.matchers import equal, literal, one_of, quoted
 from generator.plan.types import Plan
-
-Block = dict[str, object]
 
 
 def inhibit_rules(plan: Plan) -> list[Block]:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
+from generator.emit.alertmanager.blocks import Block
 from generator.plan import week
 from generator.plan.cadences import slot_minutes
 from generator.plan.types import Cadence, Plan, Stretch, TimeInterval
-
-Block = dict[str, object]
 
 
 def time_intervals(plan: Plan) -> tuple[TimeInterval, ...]:

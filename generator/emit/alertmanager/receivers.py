@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from generator import naming
+from generator.emit.alertmanager.blocks import Block
 from generator.plan.types import Channel, Delivery, Email, PagerDuty, Plan, Slack, Sns, Webhook
-
-Block = dict[str, object]
 
 # A message on a phone has an end; what is left out is counted in it.
 _WEBHOOK_ALERTS = 100

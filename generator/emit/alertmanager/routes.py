@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from generator import durations, naming
+from generator.emit.alertmanager.blocks import Block
 from generator.emit.alertmanager.intervals import slot
 from generator.emit.alertmanager.matchers import equal, in_list, none_of, one_of
 from generator.plan import week
 from generator.plan.types import Cadence, ContactRoute, Plan, Quiet
-
-Block = dict[str, object]
 
 # Instances that escalate in one evaluation arrive one after the other: the shortest wait that gathers them.
 _ESCALATION_WAIT = 1000

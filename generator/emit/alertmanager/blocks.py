@@ -1,0 +1,3 @@
+"""What all parts of the configuration are made of: blocks of plain values."""
+
+Block = dict[str, object]
