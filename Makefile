@@ -18,7 +18,7 @@ generate: .venv/generate ## compile domains/ into output/
 demo: .venv/demo generate ## run Fire22 and all that watches it, until Ctrl-C; INCIDENT=domain/alert makes one happen
 	@.venv/bin/python -m demo $(if $(INCIDENT),--incident "$$INCIDENT")
 
-test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL, nginx and Chromium
+test: .venv/development ## run the tests, against the real Prometheus, Alertmanager, PostgreSQL, Redis, nginx and Chromium
 	@.ci/setup programs
 	.venv/bin/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -100,7 +100,8 @@ def test_every_version_is_pinned() -> None:
     wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     lines = (CHECKOUT / ".ci" / "constraints.txt").read_text().splitlines()
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
-    for requirement in wanted:
+    own = f"{project['name']}["
+    for requirement in (one for one in wanted if not one.startswith(own)):
         name, _, version = requirement.partition(";")[0].partition("==")
         assert pinned[re.sub(r"\[.*", "", name)] == version.strip(), requirement
 

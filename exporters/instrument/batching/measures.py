@@ -2,10 +2,10 @@
 
 import threading
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from exporters.instrument.families import families_of
 from exporters.instrument.workers import shared_folder
 
 SIZE_BUCKETS = (1, 2, 5, 10, 20, 30, 40, 50, 75, 100, 200, 500, 1000)
@@ -39,6 +39,8 @@ class _Families:
             return Counter(name, text, _LABELS, registry=registry)
 
         self._is_shared = shared_folder() is not None
+        self._measures: dict[str, Measures] = {}
+        self._lock = threading.Lock()
         self._size = histogram("request_batch_size", "Requests in a batch that was sent.", SIZE_BUCKETS)
         self._wait = histogram(
             "request_batch_wait_seconds", "Time from a request's call to the sending of its batch.", WAIT_BUCKETS
@@ -63,6 +65,12 @@ class _Families:
         )
 
     def of(self, upstream: str) -> Measures:
+        with self._lock:
+            if upstream not in self._measures:
+                self._measures[upstream] = self._new(upstream)
+            return self._measures[upstream]
+
+    def _new(self, upstream: str) -> Measures:
         in_flight = self._in_flight.labels(upstream)
         if self._is_shared:
             # A worker that had this process id before, and was killed, may have left its number.
@@ -79,18 +87,6 @@ class _Families:
         )
 
 
-_families: WeakKeyDictionary[CollectorRegistry, _Families] = WeakKeyDictionary()
-_measures: WeakKeyDictionary[CollectorRegistry, dict[str, Measures]] = WeakKeyDictionary()
-_lock = threading.Lock()
-
-
 def measures_of(registry: CollectorRegistry, upstream: str) -> Measures:
     """The series of an upstream in a registry, all there from the start, made when they are asked for first."""
-    with _lock:
-        families = _families.get(registry)
-        if families is None:
-            families = _families[registry] = _Families(registry)
-        known = _measures.setdefault(registry, {})
-        if upstream not in known:
-            known[upstream] = families.of(upstream)
-        return known[upstream]
+    return families_of(registry, _Families).of(upstream)
