@@ -112,6 +112,30 @@ def check(plan: str, domains: str | None, dsn_env: str | None, dsn_file: str | N
     _end(found.problems)
 
 
+@exporter.command()
+@click.option("--platform", required=True, metavar="NAME", help="The first word of the platform's metrics.")
+@click.option("--prometheus", "url", required=True, envvar="PROMETHEUS_URL", show_envvar=True, metavar="URL")
+@click.option("--prometheus-auth-file", "auth_file", metavar="FILE", help="The file that holds user:password.")
+@click.option("--listen", metavar="HOST:PORT", help="Else 127.0.0.1, and the port that PORT says or 3001.")
+@click.option("--web.config.file", "web_config", type=click.Path(path_type=Path), help="TLS and basic auth.")
+def api(platform: str, url: str, auth_file: str | None, listen: str | None, web_config: Path | None) -> None:
+    """Serve a platform's metrics as JSON, now and over time, out of its Prometheus.
+
+    SIGTERM lets requests in flight end.
+    """
+    # Only who runs it needs what it needs.
+    from exporters.instrument.api.program import program
+
+    _log_to_stderr()
+    address = parse_listen(listen) if listen is not None else ("127.0.0.1", _port())
+    web = LiveConfig(web_config) if web_config else None
+    try:
+        app = program(platform, url, None if auth_file is None else Path(auth_file))
+    except ValueError as error:
+        raise Invalid([Problem("api", None, None, "option", str(error))]) from None
+    run(serve_pages(app, address, web=web, ready=_say_where))
+
+
 def main() -> None:
     """Run the command; what was given wrong is said in words, a fault of ours with its traceback."""
     try:
@@ -143,7 +167,7 @@ async def _serve(served: Exporter, listen: tuple[str, int], web: LiveConfig | No
         application(served, startup=served.start, shutdown=served.close),
         listen,
         web=web,
-        ready=lambda address: logging.getLogger(__name__).info("listening on %s", address),
+        ready=_say_where,
         reload=partial(served.reload, web.reread) if web else served.reload,
     )
 
@@ -207,6 +231,18 @@ def _state_name(plan: Plan, domains: str | None, group: str) -> str:
     if len(name) > _LONGEST_NAME or plain != name:
         return f"{plain[:_LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}.json"
     return f"{name}.json"
+
+
+def _port() -> int:
+    """The port that the environment gives, as hosts of programs do it."""
+    text = os.environ.get("PORT", "3001")
+    if not re.fullmatch("[0-9]{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:
+        raise Invalid([Problem("PORT", None, None, "listen", f"{text!r} is no port: a number from 1 to 65535")])
+    return int(text)
+
+
+def _say_where(address: str) -> None:
+    logging.getLogger(__name__).info("listening on %s", address)
 
 
 def _log_to_stderr() -> None:
