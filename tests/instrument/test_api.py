@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from exporters.instrument.api.metrics import POINTS, steps
 from exporters.instrument.api.parameters import HistoryParameters, read
 from exporters.instrument.api.problems import Refusal
 from tests.instrument.described import faults
-from tests.instrument.pages import api, ask, asked, nothing, played
+from tests.instrument.pages import Played, api, ask, asked, nothing, played, whole
 from tests.programs import program
 
 SECRET = "correct-horse-battery"
@@ -36,6 +37,9 @@ PAGES = ["/metrics", "/api/metrics/current", "/api/metrics/history", "/api/syste
     ("hours=nan", ["hours"]),
     ("hours=1_0", ["hours"]),
     ("hours=%D9%A3", ["hours"]),
+    ("hours=true", ["hours"]),
+    ('hours="5"', ["hours"]),
+    ("hours=%205", ["hours"]),
     ("hours=", ["hours"]),
     ("hours=1&hours=1", ["hours"]),
     ("step=0", ["step"]),
@@ -183,6 +187,22 @@ def test_the_environment_names_prometheus(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("PROMETHEUS_URL", prometheus.url)
         answer = ask(monitoring_api(service_name="till", platform="shop"), "/api/metrics/current")
     assert answer.json()["metrics"] == []
+
+
+def test_a_domain_whose_name_begins_with_anothers_keeps_its_metrics() -> None:
+    def answer(handler: BaseHTTPRequestHandler, known: Played) -> None:
+        groups = [{"name": name} for name in ("shop_cart", "shop_cart_items", "other", "shopping_cart")]
+        result = [
+            {"metric": {"__name__": f"shop_{name}"}, "value": [1, "2"]} for name in ("cart_items_all", "cart_x", "y")
+        ]
+        data = {"groups": groups} if "rules" in handler.path else {"resultType": "vector", "result": result}
+        whole(handler, 200, json.dumps({"status": "success", "data": data}).encode())
+
+    with played(answer) as prometheus:
+        found = ask(api(prometheus.url), "/api/metrics/current").json()["metrics"]
+    assert {one["name"]: one["domain"] for one in found} == {
+        "shop_cart_items_all": "cart_items", "shop_cart_x": "cart", "shop_y": None
+    }  # fmt: skip
 
 
 def test_mounted_and_measured_it_is_the_same() -> None:

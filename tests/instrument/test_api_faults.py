@@ -89,6 +89,12 @@ def test_a_prometheus_that_does_not_answer_as_it_should(
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.timeout(60)
+def test_who_asks_does_not_wait_for_an_answer_that_never_ends() -> None:
+    with played(dripping) as upstream, pytest.raises(TimeoutError):
+        prometheus.Prometheus(upstream.url, timeout_seconds=0.3).check()
+
+
 def test_no_redirect_is_followed_with_the_question_or_the_password() -> None:
     with played(nothing) as elsewhere, played(status(307, Location=f"{elsewhere.url}/api/v1/query")) as upstream:
         assert ask(api(upstream.url), "/api/metrics/current").status_code == 502

@@ -111,6 +111,24 @@ def test_a_check_that_hangs_is_a_timeout_and_is_not_called_beside_itself(monkeyp
     assert calls == {"thread": 1, "stubborn": 1, "polite": 3}
 
 
+def test_who_comes_later_is_told_the_same() -> None:
+    async def run() -> list[str]:
+        begun = asyncio.Event()
+
+        async def hangs() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        app = api(health={"database": hangs}, limits=Limits(check_seconds=0.3))
+        first = asyncio.create_task(asked(app, "/health"))
+        await begun.wait()
+        await asyncio.sleep(0.1)
+        found = [*await asked(app, "/health"), *await first]
+        return [answer.json()["checks"]["database"]["status"] for answer in found]
+
+    assert asyncio.run(run()) == ["timeout", "timeout"]
+
+
 def test_a_flood_of_requests_asks_once_and_again_when_a_second_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "_KEPT_SECONDS", 60.0)
     calls: list[int] = []

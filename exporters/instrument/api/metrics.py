@@ -21,7 +21,8 @@ from exporters.instrument.api.answers import (
     Point,
 )
 from exporters.instrument.api.parameters import CurrentParameters, HistoryParameters
-from exporters.instrument.api.prometheus import Groups, Matrix, Prometheus, Vector
+from exporters.instrument.api.prometheus import Prometheus
+from exporters.instrument.api.prometheus_answers import Groups, Matrix, Vector
 
 POINTS = 500
 SERIES = 500

@@ -1,10 +1,11 @@
 """Questions to Prometheus over HTTP. No word of an answer or of a log holds its address or its password."""
 
+import contextlib
 import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -15,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 
 from exporters.instrument.api.problems import Refusal
+from exporters.instrument.api.prometheus_answers import Vector
 
 Data = TypeVar("Data", bound=BaseModel)
 
@@ -25,46 +27,6 @@ _LONGEST_ANSWER = 16 * 2**20
 _CONNECT_SECONDS = 3.0
 _CONNECTIONS = 8
 _PART = 64 * 1024
-
-
-class Sample(BaseModel):
-    """One series at one time; without ``value`` where it is a native histogram."""
-
-    metric: dict[str, str]
-    value: tuple[float, float] | None = None
-
-
-class Vector(BaseModel):
-    """What an instant query answers."""
-
-    resultType: Literal["vector"]
-    result: list[Sample]
-
-
-class Range(BaseModel):
-    """One series over time."""
-
-    metric: dict[str, str]
-    values: list[tuple[float, float]] = []
-
-
-class Matrix(BaseModel):
-    """What a range query answers."""
-
-    resultType: Literal["matrix"]
-    result: list[Range]
-
-
-class Group(BaseModel):
-    """A group of rules."""
-
-    name: str
-
-
-class Groups(BaseModel):
-    """All rules."""
-
-    groups: list[Group]
 
 
 class _Success(BaseModel, Generic[Data]):
@@ -125,14 +87,12 @@ class Prometheus:
     def _asked(self, path: str, parameters: Mapping[str, str], data: type[Data], until: float) -> Data:
         try:
             body = self._answer(f"{self._url}/api/v1/{path}", parameters, until)
-        except requests.Timeout:
-            raise Refusal(504, "Prometheus took too long") from None
-        except requests.ConnectionError:
-            # What times out in the middle of an answer is called this too.
-            if time.monotonic() >= until:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            # What times out in the middle of an answer has other names.
+            if isinstance(error, requests.Timeout) or time.monotonic() >= until:
                 raise Refusal(504, "Prometheus took too long") from None
-            raise Refusal(503, "Prometheus cannot be reached") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
+            if isinstance(error, requests.ConnectionError):
+                raise Refusal(503, "Prometheus cannot be reached") from None
             raise Refusal(502, "Prometheus's answer is no HTTP") from None
         try:
             return _Success[data].model_validate_json(body).data  # type: ignore[valid-type]
@@ -153,16 +113,13 @@ class Prometheus:
             # Another host would be given the question, and may be given the password.
             allow_redirects=False,
         ) as response:
-            body = bytearray()
-            for part in response.iter_content(_PART):
-                body += part
-                if len(body) > _LONGEST_ANSWER:
-                    raise Refusal(502, "Prometheus answers more than fits; name metrics, or take a longer step")
-                if time.monotonic() > until:
-                    raise requests.Timeout
+            with _ending(response, until):
+                body = _read(response)
+            if time.monotonic() >= until:
+                raise requests.Timeout
             if response.status_code != 200:
                 raise _refused(response.status_code)
-            return bytes(body)
+            return body
 
     def _note(self, state: str) -> None:
         """Log what changed, once."""
@@ -182,6 +139,32 @@ def _session() -> requests.Session:
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_connections=1, pool_maxsize=_CONNECTIONS))
     return session
+
+
+def _read(response: requests.Response) -> bytes:
+    body = bytearray()
+    for part in response.iter_content(_PART):
+        body += part
+        if len(body) > _LONGEST_ANSWER:
+            raise Refusal(502, "Prometheus answers more than fits; name metrics, or take a longer step")
+    return bytes(body)
+
+
+@contextlib.contextmanager
+def _ending(response: requests.Response, until: float) -> Iterator[None]:
+    """End the answer at a time: a socket's own timeout begins again with each byte."""
+
+    def end() -> None:
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            response.raw.shutdown()
+
+    timer = threading.Timer(max(0.0, until - time.monotonic()), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _refused(status: int) -> Refusal:
