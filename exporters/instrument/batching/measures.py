@@ -20,6 +20,7 @@ _LABELS = ("upstream",)
 class Measures:
     """The series of one upstream."""
 
+    upstream: str
     size: Histogram
     wait: Histogram
     duration: Histogram
@@ -76,6 +77,7 @@ class _Families:
             # A worker that had this process id before, and was killed, may have left its number.
             in_flight.set(0)
         return Measures(
+            upstream,
             self._size.labels(upstream),
             self._wait.labels(upstream),
             self._duration.labels(upstream),

@@ -1,6 +1,7 @@
 """A batch's way: past the circuit breaker and the rate limit, out, again if need be, and back."""
 
 import asyncio
+import logging
 import math
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,6 +16,8 @@ from exporters.instrument.batching.measures import Measures
 from exporters.instrument.batching.options import Breaker, Retries
 from exporters.instrument.batching.requests import Batch, BatchError, Failed, K, V
 from exporters.instrument.batching.transience import retry_after
+
+_log = logging.getLogger(__name__)
 
 Fetch = Callable[[Sequence[K]], Awaitable[Sequence[V | Exception]]]
 
@@ -73,15 +76,24 @@ class Sending(Generic[K, V]):
         if was_limited:
             measures.rate_limited.inc(len(arrivals))
         measures.in_flight.inc()
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s: %d keys of %d callers leave", measures.upstream, len(keys), len(arrivals))
+        answer = "stopped"
         started = perf_counter()
         try:
-            return await self._answered(keys)
-        except Exception:
+            outcomes = await self._answered(keys)
+            answer = "answered"
+            return outcomes
+        except Exception as error:
             measures.errors.inc()
+            answer = f"failed with {type(error).__qualname__}"
             raise
         finally:
-            measures.duration.observe(perf_counter() - started)
+            seconds = perf_counter() - started
+            measures.duration.observe(seconds)
             measures.in_flight.dec()
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("%s: %d keys %s, %.0f ms", measures.upstream, len(keys), answer, seconds * 1000)
 
     async def _answered(self, keys: tuple[K, ...]) -> Sequence[V | Failed]:
         async for attempt in AsyncRetrying(
@@ -95,6 +107,9 @@ class Sending(Generic[K, V]):
                 if attempt.retry_state.attempt_number > 1:
                     await self._limited()
                     self._measures.retries.inc()
+                    if _log.isEnabledFor(logging.DEBUG):
+                        number = attempt.retry_state.attempt_number
+                        _log.debug("%s: %d keys, attempt %d", self._measures.upstream, len(keys), number)
                 return _outcomes(keys, await self._called(keys))
         raise AssertionError("the last attempt returns or raises")
 

@@ -142,6 +142,10 @@ class Kind:
         duration(seconds)
         request_size(received)
         response_size(sent)
+        if _log.isEnabledFor(logging.DEBUG):
+            route, status, error = outcome
+            words = (self.labels[0], route or "(no route)", status, f"{seconds * 1000:.1f} ms", error)
+            _log.debug("%s", " ".join(str(word) for word in words if word != ""))
 
 
 _measures: WeakKeyDictionary[CollectorRegistry, Measures] = WeakKeyDictionary()
