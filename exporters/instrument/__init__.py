@@ -5,5 +5,14 @@ from exporters.instrument.exposition import metrics_asgi, metrics_wsgi
 from exporters.instrument.http.asgi import instrument_asgi
 from exporters.instrument.http.measures import DURATION_BUCKETS
 from exporters.instrument.http.wsgi import instrument_wsgi
+from exporters.instrument.runtime import measure_runtime
 
-__all__ = ["DURATION_BUCKETS", "debug_logs", "instrument_asgi", "instrument_wsgi", "metrics_asgi", "metrics_wsgi"]
+__all__ = [
+    "DURATION_BUCKETS",
+    "debug_logs",
+    "instrument_asgi",
+    "instrument_wsgi",
+    "measure_runtime",
+    "metrics_asgi",
+    "metrics_wsgi",
+]

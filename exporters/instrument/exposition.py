@@ -5,6 +5,7 @@ from wsgiref.types import WSGIApplication
 from prometheus_client import REGISTRY, CollectorRegistry, make_asgi_app, make_wsgi_app
 
 from exporters.instrument.interfaces import ASGIApplication, Receive, Scope, Send
+from exporters.instrument.runtime import Runtime, measure_runtime
 from exporters.instrument.target import Target
 from exporters.instrument.workers import Workers, shared_folder
 
@@ -36,8 +37,13 @@ def metrics_wsgi(registry: CollectorRegistry = REGISTRY) -> WSGIApplication:
 def _scraped(registry: CollectorRegistry) -> CollectorRegistry:
     folder = shared_folder()
     if folder is None:
+        # A registry of the service's own has nothing of the process.
+        if registry is REGISTRY:
+            measure_runtime()
         return registry
+    measure_runtime()
     shared = CollectorRegistry()
     shared.register(Workers(folder))
+    shared.register(Runtime(folder))
     shared.register(Target(registry))
     return shared
