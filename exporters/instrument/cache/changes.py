@@ -1,0 +1,124 @@
+"""Changes of the application: to the store by the mode of writing, and to both layers."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from exporters.instrument.cache.codec import Entry
+from exporters.instrument.cache.link import AwayError
+from exporters.instrument.cache.locks import Locks
+from exporters.instrument.cache.measures import Operation
+from exporters.instrument.cache.parts import Parts
+from exporters.instrument.cache.store import Store
+from exporters.instrument.cache.writes import Change
+
+_log = logging.getLogger(__name__)
+
+
+class Changes:
+    """Changes of one cache. ``started`` is when the application called."""
+
+    def __init__(self, name: str, parts: Parts, store: Store | None) -> None:
+        self._name = name
+        self._parts = parts
+        self._store = store
+        self._locks = Locks()
+        self._sets, self._deletes = parts.tally.set, parts.tally.delete
+
+    async def set(self, values: Mapping[str, Any], entries: Mapping[str, Entry], started: float) -> None:
+        """Values, and the entries that they are.
+
+        Raises:
+            Exception: what the store raised. Then the cache has nothing for the keys.
+        """
+        if self._parts.behind is not None:
+            await self._parts.behind.add({key: entry.data for key, entry in entries.items()})
+            await self._keep(entries, started)
+        elif self._store is not None:
+            async with self._locks.held(entries):
+                await self._through(self._sets, list(entries), started, partial(self._store.save_many, values))
+                await self._keep(entries, started)
+        else:
+            await self._keep(entries, started)
+
+    async def delete(self, keys: Sequence[str], started: float) -> None:
+        """Forget keys.
+
+        Raises:
+            Exception: what the store raised. The cache has nothing for the keys all the same.
+        """
+        if self._parts.behind is not None:
+            await self._parts.behind.add(dict.fromkeys(keys))
+            await self.forget(keys, started)
+        elif self._store is not None:
+            async with self._locks.held(keys):
+                await self._through(self._deletes, keys, started, partial(self._store.delete_many, keys))
+                await self.forget(keys, started)
+        else:
+            await self.forget(keys, started)
+
+    async def forget(self, keys: Sequence[str], started: float) -> None:
+        """Forget what the cache has of keys."""
+        _log.debug("%s: %d keys are removed", self._name, len(keys))
+        dropped = self._parts.nearby.changed(keys)
+        try:
+            removed = await self._parts.writes.add([Change("delete", key, self._deletes) for key in keys])
+        except AwayError:
+            self._parts.tally.by_key += dropped
+            self._deletes.error += len(keys)
+        else:
+            self._parts.tally.by_key += removed
+            self._deletes.ok += len(keys)
+        self._deletes.waited(perf_counter() - started)
+
+    async def untag(self, tag: str, started: float) -> None:
+        """Forget all entries with a tag."""
+        _log.debug("%s: tag %s is invalidated", self._name, tag)
+        dropped = self._parts.nearby.tag_changed(tag)
+        try:
+            removed = await self._parts.writes.add([Change("tag", tag, self._deletes)])
+        except AwayError:
+            self._parts.tally.by_tag += dropped
+            self._deletes.error += 1
+        else:
+            self._parts.tally.by_tag += removed
+            self._deletes.ok += 1
+        self._deletes.waited(perf_counter() - started)
+
+    async def _keep(self, entries: Mapping[str, Entry], started: float) -> None:
+        resumed = perf_counter()
+        parts = self._parts
+        changes = [parts.making.setting(key, entry, self._sets) for key, entry in entries.items()]
+        for key in entries:
+            parts.reads.outdate(key)
+            parts.flights.outdate(key)
+        done = parts.writes.add(changes)
+        self._sets.worked(perf_counter() - resumed)
+        try:
+            await done
+        except AwayError:
+            self._sets.error += len(changes)
+        else:
+            self._sets.ok += len(changes)
+        self._sets.waited(perf_counter() - started)
+
+    async def _through(
+        self, operation: Operation, keys: Sequence[str], started: float, write: Callable[[], Awaitable[None]]
+    ) -> None:
+        operation.begin()
+        try:
+            await write()
+        except BaseException as error:
+            # The store may have it or not.
+            self._parts.nearby.changed(keys)
+            forgotten = self._parts.writes.add([Change("delete", key, self._deletes) for key in keys])
+            operation.error += len(keys)
+            operation.waited(perf_counter() - started)
+            if isinstance(error, Exception):
+                await asyncio.wait((forgotten,))
+            raise
+        finally:
+            operation.end()

@@ -1,0 +1,430 @@
+"""What is read is what was written, from both layers; who loads, and what is kept of it; what is counted."""
+
+import asyncio
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from exporters.instrument.cache import Cache, LoadError, Options, redis_from_environment
+from tests.compiling import ROOT
+from tests.instrument.caches import Clock, cache_on, eventually, listening, series
+from tests.instrument.upstreams import run, turns
+from tests.programs import program
+from tests.redis_servers import RedisServer, redis_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _is_empty(server: RedisServer) -> None:
+    server.client.flushall()
+
+
+VALUES: list[Any] = [None, 7, "", "ü\0", [1, {"a": None}], {"name": "Ada", "tags": ["x"]}, "long " * 1000]
+
+
+@pytest.mark.parametrize("memory_keys", [0, 1000], ids=["redis", "memory"])
+def test_what_is_read_is_what_was_written_and_nobody_elses(server: RedisServer, memory_keys: int) -> None:
+    async def main() -> None:
+        async with cache_on(server, memory_keys=memory_keys) as cache:
+            keys = {f"key {number} ü": value for number, value in enumerate(VALUES)}
+            for key, value in keys.items():
+                await cache.set(key, value)
+            assert [await cache.get(key, "nothing") for key in keys] == VALUES
+            assert await cache.get_many([*keys, "other"]) == keys
+            assert await cache.get("other", 5) == 5
+            (await cache.get("key 4 ü")).append("mine")
+            assert await cache.get("key 4 ü") == VALUES[4]
+            await cache.delete("key 4 ü", "other")
+            assert await cache.get("key 4 ü") is None
+            await cache.set_many(dict.fromkeys(keys, 1))
+            assert set((await cache.get_many(keys)).values()) == {1}
+
+    run(main())
+
+
+def test_another_cache_reads_the_same_and_one_with_another_prefix_does_not(server: RedisServer) -> None:
+    async def main() -> None:
+        async with cache_on(server) as one, cache_on(server) as same, cache_on(server, key_prefix="other") as other:
+            await one.set("a", 1)
+            assert [await cache.get("a") for cache in (same, other)] == [1, None]
+
+    run(main())
+
+
+def test_values_are_compressed_where_that_makes_them_smaller(server: RedisServer) -> None:
+    random = zlib.compress(bytes(range(256)) * 9).hex()
+    values = {"short": "a" * 900, "long": "a" * 9000, "random": random[:1100]}
+
+    async def main() -> None:
+        async with cache_on(server, memory_keys=0, expected_keys=100) as cache:
+            await cache.set_many(values)
+            sizes = {key: server.client.hstrlen("players:1:0", key) for key in values}
+            assert sizes["short"] > 900
+            assert sizes["long"] < 100
+            assert await cache.get_many(values) == values
+        async with cache_on(server, memory_keys=0, expected_keys=100, compress_from_bytes=None) as cache:
+            assert await cache.get_many(values) == values
+            await cache.set_many(values)
+            assert server.client.hstrlen("players:1:0", "long") > 9000
+
+    run(main())
+
+
+def test_a_codec_of_ones_own_and_bytes_that_are_no_entry(server: RedisServer) -> None:
+    class Bytes:
+        def encode(self, value: bytes) -> bytes:
+            return value
+
+        def decode(self, data: bytes) -> bytes:
+            return data
+
+    async def main() -> None:
+        async with cache_on(server, codec=Bytes(), expected_keys=100, memory_keys=0) as cache:
+            await cache.set("a", b"\xff\x00")
+            assert await cache.get("a") == b"\xff\x00"
+            for nonsense in (b"x", b"\xff" * 7, b"\xff" * 6 + b"\x01nothing"):
+                server.client.hset("players:1:0", "a", nonsense)
+                assert await cache.get("a", "nothing") in ("nothing", b"")
+
+    run(main())
+
+
+def test_entries_expire_in_both_layers_and_somewhat_apart(server: RedisServer) -> None:
+    clock = Clock()
+
+    async def main() -> None:
+        one = cache_on(server, clock=clock, ttl_seconds=100, memory_seconds=1000)
+        async with one, cache_on(server, clock=clock, memory_keys=0) as other:
+            await one.set("a", 1)
+            await one.set("b", 2, ttl_seconds=50)
+            clock.now += 49.9
+            assert await one.get_many("ab") == await other.get_many("ab") == {"a": 1, "b": 2}
+            clock.now += 0.2
+            assert await one.get_many("ab") == await other.get_many("ab") == {"a": 1}
+            clock.now += 50
+            assert await one.get_many("ab") == await other.get_many("ab") == {}
+        async with cache_on(server, clock=clock, ttl_seconds=100, ttl_jitter=0.1, memory_seconds=1000) as cache:
+            many = {f"key{number}": number for number in range(200)}
+            await cache.set_many(many)
+            clock.now += 90
+            assert await cache.get_many(many) == many
+            clock.now += 5
+            assert 40 < len(await cache.get_many(many)) < 160
+            clock.now += 5
+            assert await cache.get_many(many) == {}
+
+    run(main())
+
+
+def test_a_short_time_to_live_does_not_shorten_that_of_others_in_the_hash(server: RedisServer) -> None:
+    async def main() -> None:
+        async with cache_on(server, expected_keys=100, sweep_seconds=1) as cache:
+            await cache.set("long", 1, ttl_seconds=5000)
+            await cache.set("short", 1, ttl_seconds=10)
+            await cache.delete("other")
+            lives = server.client.ttl("players:1:0")
+            assert isinstance(lives, int)
+            assert 4990 <= lives <= 5002
+
+    run(main())
+
+
+def test_memory_keeps_what_was_used_last_within_its_limits_and_for_its_time(server: RedisServer) -> None:
+    clock = Clock()
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, memory_keys=2, clock=clock, memory_seconds=10, registry=registry) as cache:
+            await listening(server, cache, registry)
+            await cache.set_many({"a": 1, "b": 2})
+            await cache.get("a")
+            await cache.set("c", 3)
+            before = series(registry)
+            assert before["keys memory"] == 2
+            assert before["invalidations evicted"] == 1
+            assert await cache.get_many("abc") == {"a": 1, "b": 2, "c": 3}
+            after = series(registry)
+            assert after["layer_lookups memory hit"] - before["layer_lookups memory hit"] == 2
+            assert after["layer_lookups redis hit"] - before["layer_lookups redis hit"] == 1
+            clock.now += 10
+            await cache.get("b")
+            assert series(registry)["layer_lookups redis hit"] == after["layer_lookups redis hit"] + 1
+        assert series(registry)["memory_bytes memory"] == 0
+        big = CollectorRegistry()
+        async with cache_on(server, memory_bytes=5000, registry=big) as cache:
+            for number in range(30):
+                await cache.set(f"big{number}", "x" * 1000)
+            assert 0 < series(big)["memory_bytes memory"] <= 5000
+            assert series(big)["keys memory"] == 3
+
+    run(main())
+
+
+def test_one_load_for_all_who_wait_and_one_who_leaves_harms_nobody(server: RedisServer) -> None:
+    async def main() -> None:
+        loads: list[str] = []
+        gate = asyncio.Event()
+
+        async def load(key: str) -> list[str]:
+            loads.append(key)
+            await gate.wait()
+            return [key]
+
+        async with cache_on(server) as cache:
+            callers = [asyncio.create_task(cache.get_or_load("a", load)) for _ in range(50)]
+            await eventually(lambda: has(loads))
+            # Those who come while the load is under way, and those who leave.
+            callers += [asyncio.create_task(cache.get_or_load("a", load)) for _ in range(50)]
+            await turns()
+            callers[0].cancel()
+            callers[70].cancel()
+            await turns()
+            gate.set()
+            results = await asyncio.gather(*callers, return_exceptions=True)
+            assert [index for index, one in enumerate(results) if isinstance(one, asyncio.CancelledError)] == [0, 70]
+            found = [one for one in results if isinstance(one, list)]
+            assert found == [["a"]] * 98
+            assert len({id(one) for one in found}) == 98
+            assert await cache.get_or_load("a", load) == ["a"]
+            assert loads == ["a"]
+
+    run(main())
+
+
+async def has(loads: list[str]) -> bool:
+    return bool(loads)
+
+
+def test_a_load_that_nobody_waits_for_is_cancelled_and_one_who_comes_then_loads_anew(server: RedisServer) -> None:
+    async def main() -> None:
+        began: list[str] = []
+        cancelled: list[str] = []
+
+        async def hang(key: str) -> None:
+            began.append(key)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.append(key)
+                raise
+
+        async def load(key: str) -> int:
+            return 7
+
+        async with cache_on(server) as cache:
+            callers = [asyncio.create_task(cache.get_or_load("a", hang)) for _ in range(3)]
+            await eventually(lambda: has(began))
+            for caller in callers:
+                caller.cancel()
+            await eventually(lambda: has(cancelled))
+            assert await cache.get_or_load("a", load) == 7
+            assert began == cancelled == ["a"]
+
+    run(main())
+
+
+def test_a_load_that_fails_raises_for_all_and_is_not_kept(server: RedisServer) -> None:
+    async def main() -> None:
+        outcomes: list[Any] = [OSError("no"), asyncio.CancelledError(), {1, 2}, None]
+
+        async def load(key: str) -> Any:
+            await turns()
+            outcome = outcomes.pop(0)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+
+        async with cache_on(server) as cache:
+            for kind in (OSError, LoadError, TypeError):
+                callers = (cache.get_or_load("a", load) for _ in range(3))
+                results = await asyncio.gather(*callers, return_exceptions=True)
+                assert [type(one) for one in results] == [kind] * 3
+            # None is a value.
+            assert await cache.get_or_load("a", load) is None
+            assert await cache.get_or_load("a", load) is None
+            assert outcomes == []
+
+    run(main())
+
+
+@pytest.mark.parametrize("change", ["set", "delete", "tag", "set elsewhere", "delete elsewhere", "tag elsewhere"])
+def test_what_was_loaded_while_it_changed_is_not_kept(server: RedisServer, change: str) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        began: list[str] = []
+
+        async def load(key: str) -> str:
+            began.append(key)
+            await gate.wait()
+            return "old"
+
+        async with cache_on(server) as cache, cache_on(server) as other:
+            await other.get("a")
+            caller = asyncio.create_task(cache.get_or_load("a", load, tags=["team"]))
+            await eventually(lambda: has(began))
+            kind, _, where = change.partition(" ")
+            who = other if where else cache
+            if kind == "set":
+                await who.set("a", "new")
+            elif kind == "delete":
+                await who.delete("a")
+            else:
+                await who.invalidate_tag("team")
+            gate.set()
+            # Who asked before the change may be told what was so before it.
+            assert await caller == "old"
+            await eventually(lambda: is_loaded(cache))
+            for one in (cache, other):
+                assert await one.get("a") == ("new" if kind == "set" else None)
+
+    async def is_loaded(cache: Cache) -> bool:
+        # The fill is in the queue before this deletion.
+        await cache.delete("something else")
+        return True
+
+    run(main())
+
+
+def test_series_count_calls_by_key_and_layers_by_question(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def load(key: str) -> int:
+        return 1
+
+    async def main() -> None:
+        async with (
+            cache_on(server, registry=registry) as cache,
+            cache_on(server, "second", registry=registry) as second,
+        ):
+            assert not any(series(registry).values())
+            await listening(server, cache, registry)
+            await listening(server, second, registry, "second")
+            before = series(registry)
+            await cache.set_many({"a": 1, "b": 2}, tags=["t"])
+            await second.set("a", 1)
+            await cache.get_many("abc")
+            await cache.get("a")
+            await cache.get_or_load("d", load)
+            await cache.delete("a", "x")
+            await cache.invalidate_tag("t")
+            found = {name: value - before[name] for name, value in series(registry).items()}
+            counted = {name: value for name, value in found.items() if not name.startswith(("busy", "operation_dur"))}
+            assert counted.pop("memory_bytes memory") > 100
+            counted.pop("memory_bytes redis")
+            counted.pop("keys redis")
+            assert counted == {
+                "operations get hit": 3, "operations get miss": 2, "operations get error": 0,
+                "operations set ok": 3, "operations set error": 0,
+                "operations delete ok": 3, "operations delete error": 0,
+                "layer_lookups memory hit": 3, "layer_lookups memory miss": 2,
+                "layer_lookups redis hit": 0, "layer_lookups redis miss": 2,
+                "keys memory": 2,
+                "invalidations expired": 0, "invalidations evicted": 0, "invalidations tag": 1, "invalidations key": 1,
+                "warmed_keys": 0, "write_behind_pending": 0,
+            }  # fmt: skip
+            assert {name: found[f"operation_duration_seconds_count {name}"] for name in ("get", "set", "delete")} == {
+                "get": 3, "set": 2, "delete": 2,
+            }  # fmt: skip
+            assert found["busy_seconds get"] > 0
+            for operation in ("set", "delete"):
+                assert 0 < found[f"busy_seconds {operation}"] <= found[f"operation_duration_seconds_sum {operation}"]
+        done = subprocess.run(
+            [program("promtool"), "check", "metrics"], input=generate_latest(registry), capture_output=True, timeout=60
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+    run(main())
+
+
+def test_seconds_of_work_count_once_however_many_share_them(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry, memory_keys=0) as cache:
+            await cache.set_many({str(number): number for number in range(500)})
+            loop = asyncio.get_running_loop()
+            before, began = series(registry), loop.time()
+            await asyncio.gather(*(cache.get(str(number)) for number in range(500)))
+            passed, after = loop.time() - began, series(registry)
+            assert 0 < after["busy_seconds get"] - before["busy_seconds get"] <= passed
+            waited = "operation_duration_seconds_sum get"
+            assert after[waited] - before[waited] > 20 * passed
+
+    run(main())
+
+
+SHARED = """
+import asyncio, sys
+from exporters.instrument.cache import Cache, redis_from_environment
+async def main():
+    cache = Cache("players", redis_from_environment())
+    await cache.set("a", 1)
+    assert [await cache.get("a") for _ in range(1000)] == [1] * 1000
+    if sys.argv[1] == "close":
+        await cache.close()
+asyncio.run(main())
+"""
+
+
+def test_worker_processes_count_together_however_they_end(server: RedisServer, tmp_path: Path) -> None:
+    folder = tmp_path / "counted"
+    environment = {**server.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)}
+    for how in ("close", "just end"):
+        subprocess.run([sys.executable, "-c", SHARED, how], env=environment, check=True, timeout=60, cwd=ROOT)
+    scrape = (
+        "from pathlib import Path\nfrom prometheus_client import CollectorRegistry, generate_latest\n"
+        "from exporters.instrument.workers import Workers\nregistry = CollectorRegistry()\n"
+        f"registry.register(Workers(Path({str(folder)!r})))\nprint(generate_latest(registry).decode())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", scrape], env=environment, check=True, timeout=60, cwd=ROOT, capture_output=True
+    )
+    text = done.stdout.decode()
+    assert 'cache_operations_total{operation="get",result="hit"} 2000.0' in text
+    assert 'cache_operation_duration_seconds_count{operation="get"} 2000.0' in text
+
+
+@pytest.mark.parametrize("wrong", [
+    {"ttl_seconds": 0}, {"ttl_jitter": 1}, {"memory_keys": -1}, {"expected_keys": 0}, {"key_prefix": ""},
+    {"retries": -1}, {"timeout_seconds": float("inf")}, {"compress_from_bytes": -1},
+])  # fmt: skip
+def test_options_that_mean_nothing_are_errors(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Options(**wrong)
+
+
+def test_calls_that_mean_nothing_are_errors(server: RedisServer) -> None:
+    async def main() -> None:
+        cache = cache_on(server)
+        for call in (cache.get(""), cache.set("", 1), cache.delete("a", ""), cache.set("a", 1, ttl_seconds=-1),
+                     cache.set("a", 1, tags=[""]), cache.invalidate_tag(""), cache.get_or_load("a"),
+                     cache.warm(["a"])):  # fmt: skip
+            with pytest.raises(ValueError, match=r"empty|ttl_seconds|needs? load"):
+                await call
+        for wrong in (cache.set("a", object()), cache.set("a", 1, tags="team")):
+            with pytest.raises(TypeError):
+                await wrong
+        assert await cache.get("a") is None
+        await cache.close()
+        await cache.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            await cache.get("a")
+
+    run(main())
+    with pytest.raises(ValueError, match="name is empty"):
+        cache_on(server, "")
+    decoding = redis_from_environment(server.environment)
+    decoding.connection_pool.connection_kwargs["decode_responses"] = True
+    with pytest.raises(ValueError, match="decode_responses"):
+        Cache("players", decoding, registry=CollectorRegistry())
