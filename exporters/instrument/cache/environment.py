@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 
 
 def redis_from_environment(environment: Mapping[str, str] = os.environ) -> Redis:
@@ -23,4 +24,6 @@ def redis_from_environment(environment: Mapping[str, str] = os.environ) -> Redis
         socket_timeout=None,
         socket_connect_timeout=5,
         retry=Retry(NoBackoff(), 0),
+        # Something of hosted servers, which others refuse at each connection.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )

@@ -1,9 +1,12 @@
 """The parts of one cache, put together."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from exporters.instrument.cache.behind import Behind
 from exporters.instrument.cache.connections import own_client
@@ -38,6 +41,7 @@ class Parts:
         write_behind: WriteBehind | None,
         clock: Callable[[], float],
     ) -> None:
+        self._timeout = options.timeout_seconds
         self._own = own_client(redis)
         self._is_own = self._own is not redis
         redis = self._own
@@ -81,8 +85,10 @@ class Parts:
         await self._subscription.close()
         await self.link.close()
         if self._is_own:
-            await self._own.aclose()
-            await self._own.connection_pool.aclose()
+            # One that hangs may not take the bytes that are still to be sent.
+            with contextlib.suppress(RedisError, OSError):
+                async with asyncio.timeout(self._timeout):
+                    await self._own.connection_pool.aclose()
 
     def missed(self, keys: Iterable[str] = (), tags: Iterable[str] = ()) -> None:
         """Redis does not know of changes."""

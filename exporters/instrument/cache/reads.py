@@ -58,6 +58,7 @@ class Reads:
         self._joinable: dict[str, _Read] = {}
         self._waiting: list[_Read] = []
         self._trips: set[asyncio.Task[None]] = set()
+        self._running = 0
 
     def find(self, key: str) -> "asyncio.Future[Entry | Missing]":
         """What is there for a key. Each caller has a future of its own.
@@ -108,7 +109,8 @@ class Reads:
 
     def _ask(self, read: _Read) -> None:
         self._waiting.append(read)
-        if len(self._trips) < _MOST_TRIPS:
+        if self._running < _MOST_TRIPS:
+            self._running += 1
             trip = asyncio.get_running_loop().create_task(self._travel())
             self._trips.add(trip)
             trip.add_done_callback(self._trips.discard)
@@ -129,6 +131,8 @@ class Reads:
                     self._failed(read, error)
             finally:
                 self._gets.end()
+        # In the same step in which nobody was found waiting: who comes next has to begin another.
+        self._running -= 1
 
     def _answered(self, read: _Read, answer: bytes | list[bytes]) -> None:
         found: Entry | Missing

@@ -1,0 +1,250 @@
+"""Redis is away: nobody hangs, memory goes on, and what is old does not come back with it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporters.instrument.cache import Cache
+from tests.instrument.caches import cache_on, eventually, listening, series
+from tests.instrument.upstreams import run
+from tests.redis_servers import RedisServer, redis_server
+
+SHORT: dict[str, Any] = {"timeout_seconds": 0.3, "patience_seconds": 0.6}
+ON_DISK = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path, *ON_DISK) as running:
+        yield running
+
+
+async def load(key: str) -> str:
+    return f"loaded {key}"
+
+
+async def answers(cache: Cache) -> bool:
+    """Whether a cache reaches Redis."""
+    return await through(cache, "is it there") == 1
+
+
+async def through(cache: Cache, key: str) -> Any:
+    """What comes back from Redis, without memory."""
+    await cache.set(key, 1)
+    cache_memory(cache).clear()
+    return await cache.get(key)
+
+
+def cache_memory(cache: Cache) -> Any:
+    return cache._parts.memory
+
+
+@pytest.mark.parametrize("how", ["killed", "halted"])
+def test_while_redis_is_away_nobody_waits_for_it_and_memory_goes_on(server: RedisServer, how: str) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry, **SHORT) as cache:
+            await listening(server, cache, registry)
+            await eventually(lambda: answers(cache))
+            await cache.set("a", 1)
+            (server.kill if how == "killed" else server.halt)()
+            before = series(registry)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            # Who comes now may wait as long as the options say, and all of them at the same time.
+            calls = [cache.get(f"other{number}", "nothing") for number in range(300)]
+            assert await asyncio.wait_for(asyncio.gather(*calls), 60) == ["nothing"] * 300
+            first = loop.time() - began
+            began = loop.time()
+            for number in range(100):
+                assert await cache.get(f"other{number}", "nothing") == "nothing"
+                assert await cache.get_or_load(f"new{number}", load) == f"loaded new{number}"
+                await cache.set(f"set{number}", number)
+                await cache.delete(f"other{number}")
+            # Two hundred waits of 0.6 seconds would be two minutes.
+            assert loop.time() - began < 60
+            assert first < 60
+            assert [await cache.get(key) for key in ("a", "new7", "set7")] == [1, "loaded new7", 7]
+            found = {name: value - before[name] for name, value in series(registry).items()}
+            assert found["operations get error"] == 300 + 200
+            assert found["operations set error"] == found["operations delete error"] == 100
+            assert found["operations get hit"] == 3
+            assert found["operations set ok"] == found["operations delete ok"] == found["operations get miss"] == 0
+            (server.start if how == "killed" else server.go_on)()
+            await eventually(lambda: answers(cache))
+            after = series(registry)
+            await cache.set("z", 1)
+            assert await cache.get("unknown") is None
+            assert series(registry)["operations get error"] == after["operations get error"]
+            assert series(registry)["operations get miss"] == after["operations get miss"] + 1
+
+    run(main())
+
+
+CASES = {
+    "halted": ({}, "kept"),
+    "killed and trusted": ({"keeps_after_restart": True}, "kept"),
+    "killed": ({}, None),
+    "halted, more changes than are remembered": ({"remembered_changes": 2}, None),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_changed_while_redis_was_away_does_not_come_back(server: RedisServer, case: str) -> None:
+    options, unchanged = CASES[case]
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with (
+            cache_on(server, registry=registry, **SHORT, **options) as cache,
+            cache_on(server, memory_keys=0) as other,
+        ):
+            await eventually(lambda: answers(cache))
+            await cache.set_many(dict.fromkeys(("deleted", "set", "loaded", "unchanged"), "kept"))
+            await cache.set("tagged", "kept", tags=["team"])
+            (server.kill if "killed" in case else server.halt)()
+            await cache.delete("deleted")
+            await cache.set("set", "new")
+            await cache.invalidate_tag("team")
+            assert await cache.get("set") == "new"
+            (server.start if "killed" in case else server.go_on)()
+            await eventually(lambda: answers(cache))
+            for one in (cache, other):
+                assert await one.get_many(["deleted", "tagged", "unchanged", "loaded"]) == (
+                    {"unchanged": unchanged, "loaded": unchanged} if unchanged else {}
+                )
+            assert await other.get("set") is None
+            # It is an ordinary cache again.
+            await cache.set("set", "newer", tags=["team"])
+            assert await other.get("set") == "newer"
+            await cache.invalidate_tag("team")
+            assert await other.get("set") is None
+
+    run(main())
+
+
+def test_in_the_middle_of_a_load_redis_is_killed_and_comes_back_and_nobody_hangs_or_reads_old_values(
+    server: RedisServer,
+) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry, memory_keys=50, **SHORT) as cache:
+            await eventually(lambda: answers(cache))
+            is_over = False
+            counts = dict.fromkeys(("get", "set", "load"), 0)
+
+            async def user(number: int) -> None:
+                # Each has keys of his own, so that he knows what is in them.
+                written = 0
+                keys = [f"{number} {one}" for one in range(5)]
+                while not is_over:
+                    written += 1
+                    key = keys[written % 5]
+                    await cache.set(key, written)
+                    counts["set"] += 1
+                    for other in keys:
+                        found = await cache.get(other)
+                        counts["get"] += 1
+                        # What is not there is no error; what is there is the last that was written.
+                        last = written - (written - keys.index(other)) % 5
+                        assert found in (None, last), (other, found, last)
+                    counts["load"] += 1
+                    assert await cache.get_or_load(f"{number} loaded", load) == f"loaded {number} loaded"
+                    await asyncio.sleep(0)
+
+            async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+                for number in range(40):
+                    group.create_task(user(number))
+                for end, begin in (
+                    (server.kill, server.start),
+                    (server.halt, server.go_on),
+                    (server.kill, server.start),
+                ):
+                    done = counts["get"]
+                    await eventually(lambda done=done: is_more_than(counts, done + 2000))  # type: ignore[misc]
+                    errors = series(registry)["operations get error"]
+                    end()
+                    await eventually(lambda errors=errors: has_more_errors(errors))  # type: ignore[misc]
+                    done = counts["get"]
+                    await eventually(lambda done=done: is_more_than(counts, done + 500))  # type: ignore[misc]
+                    await asyncio.to_thread(begin)
+                    await eventually(lambda: answers(cache))
+                is_over = True
+            found = series(registry)
+            assert found["operations set error"] > 0
+            assert found["operations get hit"] > 0
+            # `answers` asks too.
+            results = sum(found[f"operations get {result}"] for result in ("hit", "miss", "error"))
+            assert results >= counts["get"] + counts["load"]
+
+    async def is_more_than(counts: dict[str, int], number: int) -> bool:
+        return counts["get"] > number
+
+    async def has_more_errors(errors: float) -> bool:
+        return series(registry)["operations get error"] > errors
+
+    run(main())
+
+
+def test_a_redis_that_takes_no_more_keeps_no_old_value_either(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry) as cache, cache_on(server, memory_keys=0) as other:
+            await cache.set_many({"a": "old", "b": "old"})
+            server.client.config_set("maxmemory", 1)
+            await cache.set("a", "new")
+            await cache.delete("b")
+            assert series(registry)["operations set error"] == 1
+            await eventually(lambda: is_gone(other))
+            assert await cache.get("a") == "new"
+            server.client.config_set("maxmemory", 0)
+            await cache.set("a", "newer")
+            assert await other.get("a") == "newer"
+
+    async def is_gone(other: Cache) -> bool:
+        return await other.get_many("ab") == {}
+
+    run(main())
+
+
+def test_a_cache_that_lost_the_messages_forgets_what_it_has_in_memory(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry) as cache:
+            await listening(server, cache, registry)
+            await cache.set("a", 1)
+            assert series(registry)["keys memory"] == 1
+            server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await eventually(lambda: has_forgotten())
+            assert await cache.get("a") == 1
+
+    async def has_forgotten() -> bool:
+        return series(registry)["keys memory"] == 0
+
+    run(main())
+
+
+def test_a_redis_that_was_never_there(server: RedisServer) -> None:
+    server.kill()
+
+    async def main() -> None:
+        async with cache_on(server, **SHORT) as cache:
+            assert await cache.get_or_load("a", load) == "loaded a"
+            assert await cache.get("a") == "loaded a"
+            assert await cache.get("b") is None
+            server.start()
+            await eventually(lambda: answers(cache))
+        # And one that goes away for good while it is closed.
+        async with cache_on(server, **SHORT) as cache:
+            await cache.set("a", 1)
+            server.halt()
+
+    run(main())
