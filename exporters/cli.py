@@ -11,7 +11,8 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from exporters.business.exporter import Exporter
 from exporters.business.plan import Plan, Source, load
 from exporters.business.problems import Invalid, Problem, render
 from exporters.business.web.app import application
+from exporters.business.web.asgi import Application
 from exporters.business.web.config import LiveConfig
 from exporters.business.web.server import parse_listen, run
 from exporters.business.web.server import serve as serve_pages
@@ -51,7 +53,7 @@ class _Cost(click.ParamType[float]):
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tocsin")
 def exporter() -> None:
-    """Numbers out of PostgreSQL for Prometheus, as a compiled plan says."""
+    """Numbers for Prometheus: out of PostgreSQL, as a compiled plan says, and of the machine."""
 
 
 def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,10 +67,18 @@ def _plan_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _web_options(port: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        config = click.Path(path_type=Path)
+        command = click.option("--web.config.file", "web_config", type=config, help="TLS and basic auth.")(command)
+        return click.option("--listen", default=f"127.0.0.1:{port}", show_default=True, metavar="HOST:PORT")(command)
+
+    return decorate
+
+
 @exporter.command()
 @_plan_options
-@click.option("--listen", default="127.0.0.1:9187", show_default=True, metavar="HOST:PORT")
-@click.option("--web.config.file", "web_config", type=click.Path(path_type=Path), help="TLS and basic auth.")
+@_web_options(9187)
 @click.option(
     "--replica-group", default="", metavar="NAME", help="Only exporters of one group stand by for each other."
 )
@@ -94,6 +104,21 @@ def serve(
     address = parse_listen(listen)
     web = LiveConfig(web_config) if web_config else None
     run(_serve(Exporter(read, path, state=state, group=replica_group), address, web))
+
+
+@exporter.command()
+@_web_options(9464)
+def host(listen: str, web_config: Path | None) -> None:
+    """Serve the metrics of this machine: CPU, memory, file systems, disks, network, and the container's limits.
+
+    SIGTERM lets scrapes in flight end.
+    """
+    _log_to_stderr()
+    with _extra("host"):
+        from exporters.host import HostExporter
+    served, address = HostExporter(), parse_listen(listen)
+    web = LiveConfig(web_config) if web_config else None
+    run(_serve_pages(application(served), address, web, partial(served.reload, web.reread) if web else None))
 
 
 @exporter.command()
@@ -123,17 +148,16 @@ def api(platform: str, url: str, auth_file: str | None, listen: str | None, web_
 
     SIGTERM lets requests in flight end.
     """
-    # Only who runs it needs what it needs.
-    from exporters.instrument.api.program import program
-
     _log_to_stderr()
+    with _extra("api"):
+        from exporters.instrument.api.program import program
     address = parse_listen(listen) if listen is not None else ("127.0.0.1", _port())
     web = LiveConfig(web_config) if web_config else None
     try:
         app = program(platform, url, None if auth_file is None else Path(auth_file))
     except ValueError as error:
         raise Invalid([Problem("api", None, None, "option", str(error))]) from None
-    run(serve_pages(app, address, web=web, ready=_say_where))
+    run(_serve_pages(app, address, web))
 
 
 def main() -> None:
@@ -163,13 +187,20 @@ def _end(problems: tuple[Problem, ...]) -> None:
 
 
 async def _serve(served: Exporter, listen: tuple[str, int], web: LiveConfig | None) -> None:
-    await serve_pages(
-        application(served, startup=served.start, shutdown=served.close),
-        listen,
-        web=web,
-        ready=_say_where,
-        reload=partial(served.reload, web.reread) if web else served.reload,
-    )
+    app = application(served, startup=served.start, shutdown=served.close)
+    await _serve_pages(app, listen, web, partial(served.reload, web.reread) if web else served.reload)
+
+
+async def _serve_pages(
+    app: Application,
+    listen: tuple[str, int],
+    web: LiveConfig | None,
+    reload: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    def listening(address: str) -> None:
+        logging.getLogger(__name__).info("listening on %s", address)
+
+    await serve_pages(app, listen, web=web, ready=listening, reload=reload)
 
 
 def _reader(
@@ -233,16 +264,21 @@ def _state_name(plan: Plan, domains: str | None, group: str) -> str:
     return f"{name}.json"
 
 
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Imports what only those need who run it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise click.ClickException(f"{error.name} is not installed; it comes with tocsin[{name}]") from None
+
+
 def _port() -> int:
     """The port that the environment gives, as hosts of programs do it."""
     text = os.environ.get("PORT", "3001")
     if not re.fullmatch("[0-9]{1,5}", text, re.ASCII) or not 0 < int(text) < 65536:
         raise Invalid([Problem("PORT", None, None, "listen", f"{text!r} is no port: a number from 1 to 65535")])
     return int(text)
-
-
-def _say_where(address: str) -> None:
-    logging.getLogger(__name__).info("listening on %s", address)
 
 
 def _log_to_stderr() -> None:
