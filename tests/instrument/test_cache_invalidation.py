@@ -1,0 +1,177 @@
+"""Changes reach every process: by key, by tag, and what is expired."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from exporters.instrument.cache import Cache
+from tests.compiling import ROOT
+from tests.instrument.caches import Clock, cache_on, eventually, listening, series
+from tests.instrument.upstreams import run
+from tests.redis_servers import RedisServer, redis_server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _is_empty(server: RedisServer) -> None:
+    server.client.flushall()
+
+
+OTHER = """
+import asyncio
+from exporters.instrument.cache import Cache, Options, redis_from_environment
+async def main():
+    async with Cache("players", redis_from_environment(), Options(expected_keys=1000)) as cache:
+        assert await cache.get_many(["set", "deleted", "tagged", "both", "kept"]) == dict.fromkeys(
+            ["set", "deleted", "tagged", "both", "kept"], "old")
+        await cache.set("set", "new")
+        await cache.delete("deleted")
+        await cache.invalidate_tag("team 1")
+asyncio.run(main())
+"""
+
+
+def test_another_process_changes_what_this_one_has_in_memory(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry) as cache:
+            await listening(server, cache, registry)
+            await cache.set_many(dict.fromkeys(("set", "deleted", "kept"), "old"))
+            await cache.set("tagged", "old", tags=["team 1"])
+            await cache.set("both", "old", tags=["team 2", "team 1", "team 1"])
+            await asyncio.to_thread(
+                subprocess.run, [sys.executable, "-c", OTHER], check=True, timeout=60, cwd=ROOT,
+                env={**server.environment, "PYTHONPATH": str(ROOT)},
+            )  # fmt: skip
+            # Its messages are on their way: first of all is the one about the key that it set.
+            await eventually(lambda: is_new(cache))
+            await eventually(lambda: is_untagged(cache))
+            before = series(registry)["layer_lookups memory hit"]
+            assert await cache.get("kept") == "old"
+            assert series(registry)["layer_lookups memory hit"] == before + 1
+
+    async def is_new(cache: Cache) -> bool:
+        return await cache.get("set") == "new"
+
+    async def is_untagged(cache: Cache) -> bool:
+        return await cache.get_many(["deleted", "tagged", "both"]) == {}
+
+    run(main())
+
+
+def test_a_tag_goes_with_the_entry_that_had_it(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+    many = {f"key {number}": number for number in range(1300)}
+
+    async def load(key: str) -> str:
+        return key
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry) as cache, cache_on(server, memory_keys=0) as other:
+            # Some hundred are removed at a time, of any of the hashes.
+            await cache.set_many(many, tags=["all", "team"])
+            await cache.get_or_load("loaded", load, tags=["team"])
+            # Written again without it, or with another one.
+            await other.set("key 1", "free")
+            await other.set("key 2", "other", tags=["other team", "tea", "team2"])
+            await other.set("team", "untagged")
+            await cache.invalidate_tag("team")
+            for one in (cache, other):
+                assert await one.get_many([*many, "loaded", "team"]) == {
+                    "key 1": "free", "key 2": "other", "team": "untagged",
+                }  # fmt: skip
+            assert series(registry)["invalidations tag"] == 1299
+            await cache.invalidate_tag("nobody has it")
+            assert series(registry)["invalidations tag"] == 1299
+            # What is written after it has nothing to do with it.
+            await cache.set("key 3", 3, tags=["team"])
+            assert await other.get("key 3") == 3
+
+    run(main())
+
+
+def test_the_sweeper_removes_what_is_expired_and_counts_what_is_there(server: RedisServer) -> None:
+    registries = [CollectorRegistry(), CollectorRegistry()]
+    clock = Clock()
+    hashes = [f"players:10:{number}" for number in range(10)]
+
+    def fields() -> int:
+        # Each hash has its version beside.
+        return sum(max(0, int(str(server.client.hlen(name))) - 1) for name in hashes)
+
+    async def main() -> None:
+        one, other = (
+            cache_on(server, registry=registry, clock=clock, sweep_seconds=0.3, expected_keys=1000)
+            for registry in registries
+        )
+        async with one, other:
+            await one.set_many({f"short {number}": 1 for number in range(700)}, ttl_seconds=50, tags=["team"])
+            await one.set_many({f"long {number}": 1 for number in range(300)}, ttl_seconds=500, tags=["team", "x"])
+            await other.get("a")
+            for registry in registries:
+                await eventually(lambda registry=registry: has_keys(registry, 1000))  # type: ignore[misc]
+                assert 20_000 < series(registry)["memory_bytes redis"] < 500_000
+            assert fields() == 1000
+            clock.now += 60
+            await eventually(lambda: is_swept())
+            for registry in registries:
+                await eventually(lambda registry=registry: has_keys(registry, 300))  # type: ignore[misc]
+            # One process at a time walks, so that nothing counts twice.
+            assert sum(series(registry)["invalidations expired"] for registry in registries) == 700
+            assert server.client.scard("players:tag:team") == server.client.scard("players:tag:x") == 300
+            # Who walked has left: the other one goes on.
+            await one.close()
+            await other.delete(*(f"long {number}" for number in range(299)))
+            await eventually(lambda: has_keys(registries[1], 1))
+
+    async def has_keys(registry: CollectorRegistry, number: int) -> bool:
+        return series(registry)["keys redis"] == number
+
+    async def is_swept() -> bool:
+        return fields() == 300
+
+    run(main())
+
+
+def test_warming_loads_what_is_missing_and_counts_it(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+    asked: list[str] = []
+
+    async def load_many(keys: object) -> dict[str, str]:
+        assert isinstance(keys, list)
+        asked.extend(keys)
+        return {key: f"loaded {key}" for key in keys if key != "nobody"}
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry, memory_keys=100) as cache, cache_on(server) as other:
+            await listening(server, cache, registry)
+            await cache.set("used", 1)
+            await other.set("known", 1)
+            before = series(registry)
+            keys = [f"key {number}" for number in range(1200)]
+            assert await cache.warm([*keys, "known", "used", "nobody", "key 7"], load_many, tags=["team"]) == 1200
+            assert sorted(asked) == sorted([*keys, "nobody"])
+            assert await cache.warm({"a": 1, "used": 2}, ttl_seconds=1000) == 2
+            found = {name: value - before[name] for name, value in series(registry).items()}
+            assert found["warmed_keys"] == 1202
+            # It is no operation of the application, and nothing in use has to go for it.
+            assert not any(value for name, value in found.items() if name.startswith(("operations", "busy")))
+            assert found["invalidations evicted"] == 0
+            for one in (cache, other):
+                assert await one.get_many([*keys, "known", "used", "a"]) == {
+                    **{key: f"loaded {key}" for key in keys}, "known": 1, "used": 2, "a": 1,
+                }  # fmt: skip
+            await cache.invalidate_tag("team")
+            assert await cache.get_many(keys) == {}
+
+    run(main())
