@@ -61,7 +61,7 @@ def test_another_process_changes_what_this_one_has_in_memory(server: RedisServer
             assert series(registry)["layer_lookups memory hit"] == before + 1
 
     async def is_new(cache: Cache) -> bool:
-        return await cache.get("set") == "new"
+        return bool(await cache.get("set") == "new")
 
     async def is_untagged(cache: Cache) -> bool:
         return await cache.get_many(["deleted", "tagged", "both"]) == {}
