@@ -4,11 +4,13 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from exporters.instrument.cache import Cache
+from exporters.instrument.cache.layout import READ
 from tests.compiling import ROOT
 from tests.instrument.caches import Clock, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run
@@ -65,6 +67,46 @@ def test_another_process_changes_what_this_one_has_in_memory(server: RedisServer
 
     async def is_untagged(cache: Cache) -> bool:
         return await cache.get_many(["deleted", "tagged", "both"]) == {}
+
+    run(main())
+
+
+@pytest.mark.parametrize("change", ["set", "tag", "set here"])
+def test_an_answer_that_was_under_way_when_its_key_changed_is_not_kept(
+    server: RedisServer, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        gate.set()
+        async with cache_on(server, registry=registry) as cache, cache_on(server) as other:
+            await listening(server, cache, registry)
+            answered = cache._parts.link.run
+            held = asyncio.Event()
+
+            async def slow(script: Any, keys: Any, arguments: Any) -> Any:
+                answer = await answered(script, keys, arguments)
+                if "a" in arguments and script is READ:
+                    held.set()
+                    await gate.wait()
+                return answer
+
+            await other.set("a", "old", tags=["team"])
+            monkeypatch.setattr(cache._parts.link, "run", slow)
+            gate.clear()
+            caller = asyncio.create_task(cache.get("a"))
+            await held.wait()
+            if change == "tag":
+                await other.invalidate_tag("team")
+            else:
+                await (cache if change == "set here" else other).set("a", "new")
+            # What comes after the message has come, the message has.
+            await listening(server, cache, registry)
+            cache._parts.memory.clear()
+            gate.set()
+            assert await caller == "old"
+            assert await cache.get("a") == (None if change == "tag" else "new")
 
     run(main())
 

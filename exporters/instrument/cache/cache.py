@@ -114,7 +114,7 @@ class Cache:
         started = perf_counter()
         keys = list(dict.fromkeys(keys))
         self._begin(*keys)
-        found = await asyncio.gather(*(self._lookups.find(key) for key in keys), return_exceptions=True)
+        found = await self._lookups.find_many(keys)
         values: dict[str, Any] = {}
         resumed = perf_counter()
         for key, one in zip(keys, found, strict=True):

@@ -1,7 +1,8 @@
 """From layer to layer, and to what is behind them."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -39,6 +40,25 @@ class Lookups:
         Raises:
             AwayError: memory has nothing, and Redis could not be asked.
         """
+        found = self._find_here(key)
+        return self._counted(key, await self._parts.reads.find(key)) if found is None else found
+
+    async def find_many(self, keys: Sequence[str]) -> list[Entry | Missing | BaseException]:
+        """The same of each key, or the error."""
+        found: dict[str, Entry | Missing | BaseException] = {}
+        asked: dict[str, asyncio.Future[Entry | Missing]] = {}
+        for key in keys:
+            here = self._find_here(key)
+            if here is None:
+                asked[key] = self._parts.reads.find(key)
+            else:
+                found[key] = here
+        answers = await asyncio.gather(*asked.values(), return_exceptions=True)
+        for key, answer in zip(asked, answers, strict=True):
+            found[key] = answer if isinstance(answer, BaseException) else self._counted(key, answer)
+        return [found[key] for key in keys]
+
+    def _find_here(self, key: str) -> Entry | Missing | None:
         tally = self._parts.tally
         if (entry := self.in_memory(key)) is not None:
             tally.memory_hits += 1
@@ -48,7 +68,10 @@ class Lookups:
             # Where it is a deletion, what Redis and the store have is old.
             return Missing(NEVER) if pending[0] is None else Entry(0.0, pending[0])
         tally.memory_misses += 1
-        found = await self._parts.reads.find(key)
+        return None
+
+    def _counted(self, key: str, found: Entry | Missing) -> Entry | Missing:
+        tally = self._parts.tally
         if isinstance(found, Entry):
             tally.redis_hits += 1
         else:

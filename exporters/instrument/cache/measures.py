@@ -178,9 +178,11 @@ class Measures:
         sizes = [tally.sizes() for tally in tallies]
         self._keys["memory"].set(sum(keys for keys, _, _ in sizes))
         self._bytes["memory"].set(sum(size for _, size, _ in sizes))
-        speaks = self._reporter.speaks()
-        self._keys["redis"].set(sum(tally.redis_keys for tally in tallies) if speaks else 0)
-        self._bytes["redis"].set(sum(tally.redis_bytes for tally in tallies) if speaks else 0)
+        keys, size = sum(tally.redis_keys for tally in tallies), sum(tally.redis_bytes for tally in tallies)
+        # A process that only forks others has nothing to tell, and does not keep them from it.
+        speaks = (keys or size) and self._reporter.speaks()
+        self._keys["redis"].set(keys if speaks else 0)
+        self._bytes["redis"].set(size if speaks else 0)
         self._pending.set(sum(tally.pending for tally in tallies))
 
 
