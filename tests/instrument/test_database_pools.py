@@ -1,6 +1,7 @@
 """Pools: whose connection is where, and who waits, whatever happens to them."""
 
 import asyncio
+import gc
 import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -226,6 +227,15 @@ def test_closing_a_connection_may_mean_giving_it_back(dsn: str, registry: Collec
     assert pool(registry, NAME) == CLOSED
 
 
+def test_a_pool_that_nobody_has_is_closed(dsn: str, registry: CollectorRegistry) -> None:
+    found = monitored_pool(dsn, name=NAME, max_size=2, registry=registry)
+    _is(registry, Pool(2, 0, 0, 2, 2))
+    del found
+    gc.collect()
+    monitored_pool(dsn, name="others", max_size=1, registry=registry).close()
+    assert pool(registry, NAME) == CLOSED
+
+
 def test_what_a_pool_asks_for_itself_is_no_operation(dsn: str, registry: CollectorRegistry) -> None:
     def configure(connection: MonitoredConnection[Any]) -> None:
         connection.execute("SET application_name = 'x'")
@@ -317,3 +327,21 @@ def test_a_fork_leaves_each_process_its_own_connections(is_shared: bool, dsn: st
         # What the child was doing when it ended is nobody's any more.
         ["parent", 3, 0, 0, 3, 3],
     ]
+
+
+OUTLIVED = """
+from prometheus_client import CollectorRegistry
+from exporters.instrument.database import monitored_pool
+from exporters.instrument.database.pool_measures import pool_measures_of
+from tests.instrument.queries import CLOSED, pool
+stale = pool_measures_of(CollectorRegistry(), "orders")
+for gauge in (stale.idle, stale.used, stale.max, stale.idle_min, stale.pending):
+    gauge.set(7)
+registry = CollectorRegistry()
+monitored_pool("", name="orders", open=False, registry=registry)
+assert pool(registry, "orders") == CLOSED, pool(registry, "orders")
+"""
+
+
+def test_a_worker_does_not_take_over_what_one_with_its_process_id_had(tmp_path: Path) -> None:
+    run("env", f"PYTHONPATH={ROOT}", f"PROMETHEUS_MULTIPROC_DIR={tmp_path}", sys.executable, "-c", OUTLIVED)

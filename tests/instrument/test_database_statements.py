@@ -83,6 +83,8 @@ CASES: list[tuple[str, str, str]] = [
     ("WITH RECURSIVE", "OTHER", "complex"),
     ("", "OTHER", "complex"),
     ("-- nothing", "OTHER", "complex"),
+    (f"SELECT {'%(' * (LONGEST_TEXT // 3)}", "SELECT", "complex"),
+    (f"SELECT {'(' * (LONGEST_TEXT // 3)}1{')' * (LONGEST_TEXT // 3)}", "SELECT", "complex"),
     (f"SELECT a FROM t WHERE id IN ({'1, ' * LONGEST_TEXT}1)", "SELECT", "complex"),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import Self, cast
 
 from psycopg import AsyncCopy, AsyncCursor, AsyncServerCursor
@@ -104,17 +105,17 @@ class MonitoredAsyncServerCursor(NamedCursor[Row], AsyncServerCursor[Row]):
         return rows
 
     async def __anext__(self) -> Row:
-        before, timing = self.pgresult, self._timing(FETCH)
-        timing.begin()
+        before, started = self.pgresult, perf_counter()
         try:
             row = await super().__anext__()
         except StopAsyncIteration:
-            self._fetched(timing, before)
+            self._stepped(before, started)
             raise
         except BaseException as error:
-            timing.end(error)
+            self._stepped(before, started, error)
             raise
-        self._fetched(timing, before)
+        if self.pgresult is not before:
+            self._stepped(before, started)
         return row
 
     async def scroll(self, value: int, mode: str = "relative") -> None:

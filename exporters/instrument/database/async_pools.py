@@ -102,6 +102,10 @@ class MonitoredAsyncPool(AsyncConnectionPool[AC]):
             conn.place.give_back(conn.closed)
         await super().putconn(conn)
 
+    def __del__(self) -> None:
+        if hasattr(self, "_occupancy"):
+            self._occupancy.closed_later()
+
     @staticmethod
     async def check_connection(conn: AC) -> None:
         """As psycopg's; it does not count."""

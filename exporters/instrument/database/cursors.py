@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Self, cast
 
 from psycopg import Copy, Cursor, ServerCursor
@@ -102,17 +103,17 @@ class MonitoredServerCursor(NamedCursor[Row], ServerCursor[Row]):
         return rows
 
     def __next__(self) -> Row:
-        before, timing = self.pgresult, self._timing(FETCH)
-        timing.begin()
+        before, started = self.pgresult, perf_counter()
         try:
             row = super().__next__()
         except StopIteration:
-            self._fetched(timing, before)
+            self._stepped(before, started)
             raise
         except BaseException as error:
-            timing.end(error)
+            self._stepped(before, started, error)
             raise
-        self._fetched(timing, before)
+        if self.pgresult is not before:
+            self._stepped(before, started)
         return row
 
     def scroll(self, value: int, mode: str = "relative") -> None:

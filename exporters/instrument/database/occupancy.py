@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter
 from weakref import WeakSet
 
@@ -17,7 +18,6 @@ class Occupancy:
     def __init__(self, measures: PoolMeasures) -> None:
         self.measures = measures
         self.lock = threading.Lock()
-        self._is_open = False
         self._sizes = 0, 0
         _all.add(self)
 
@@ -25,20 +25,17 @@ class Occupancy:
         """The pool is open with these sizes, or goes on with others."""
         _let_the_departed_leave()
         with self.lock:
-            self._is_open = True
             self._resize(min_size, max_size)
 
     def closed(self) -> None:
         """The pool is closed; connections that are used go when they come back."""
         _let_the_departed_leave()
         with self.lock:
-            self._is_open = False
             self._resize(0, 0)
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the pool has been opened and not closed."""
-        return self._is_open
+    def closed_later(self) -> None:
+        """The same from a finalizer, which may run anywhere, also where a lock is held."""
+        _departed.append(self.closed)
 
     def connected(self, seconds: float) -> "Place":
         """A new connection, which took so long to make."""
@@ -100,9 +97,9 @@ class Place:
             self._move(None)
 
     def leave_later(self) -> None:
-        """The same from a finalizer, which may run anywhere, also where a lock is held."""
+        """The same from a finalizer."""
         if self._at is not None:
-            _departed.append(self)
+            _departed.append(self.leave)
 
     def _move(self, to: Gauge | None) -> None:
         occupancy = self._occupancy
@@ -118,7 +115,7 @@ class Place:
 
 
 _all: WeakSet[Occupancy] = WeakSet()
-_departed: deque[Place] = deque()
+_departed: deque[Callable[[], None]] = deque()
 # How many forks lie between the first process and this one.
 _forks = 0
 
@@ -126,10 +123,10 @@ _forks = 0
 def _let_the_departed_leave() -> None:
     while _departed:
         try:
-            place = _departed.popleft()
+            leave = _departed.popleft()
         except IndexError:  # another thread was faster
             return
-        place.leave()
+        leave()
 
 
 def _after_fork() -> None:

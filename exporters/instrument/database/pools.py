@@ -101,6 +101,11 @@ class MonitoredPool(ConnectionPool[C]):
             conn.place.give_back(conn.closed)
         super().putconn(conn)
 
+    def __del__(self) -> None:
+        super().__del__()
+        if hasattr(self, "_occupancy"):
+            self._occupancy.closed_later()
+
     @staticmethod
     def check_connection(conn: C) -> None:
         """As psycopg's; it does not count."""

@@ -25,8 +25,10 @@ class NamedCursor(BaseCursor[Any, Row]):
     def _timing(self, operation: str) -> Timing:
         return Timing(recorder_of(self.connection), self._declared, operation)
 
-    def _fetched(self, timing: Timing, before: PGresult | None) -> None:
-        """Count a step of an iteration, if it went to the server."""
-        if self.pgresult is not before:
-            timing.result(self.pgresult)
-            timing.end()
+    def _stepped(self, before: PGresult | None, started: float, error: BaseException | None = None) -> None:
+        """Count a step of an iteration, if it went to the server: then there is another result, or an error."""
+        if self.pgresult is before and error is None:
+            return
+        timing = Timing(recorder_of(self.connection), self._declared, FETCH, started=started)
+        timing.result(self.pgresult)
+        timing.end(error)

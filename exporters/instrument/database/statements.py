@@ -29,8 +29,8 @@ OPERATIONS = frozenset({
 _AFTER_WITH = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"})
 # Statements that are queries. The others may hold a password where a name could stand, and sqlglot reads few of them.
 _READABLE = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "COPY"})
-# Reading takes some 100 µs for 100 characters and time that grows with them. A longer text counts as complex.
-LONGEST_TEXT = 10_000
+# Reading a new text takes about 10 µs a character, in which an event loop stands still. A longer one counts as complex.
+LONGEST_TEXT = 4000
 _KEPT = 1000
 
 

@@ -13,6 +13,8 @@ _LITERALS = frozenset({
 })  # fmt: skip
 # psycopg's: as text, as binary, whichever is best.
 _FORMATS = frozenset("tbs")
+# Tokens of a placeholder's name, with its brackets.
+_LONGEST_NAME = 16
 HIDDEN = "?"
 
 
@@ -73,7 +75,7 @@ def _placeholder(tokens: Sequence[Token], at: int) -> int:
         return 0
     if following.token_type is not TokenType.L_PAREN:
         return 2 if following.text in _FORMATS else 0
-    for closing in range(at + 2, len(tokens) - 1):
+    for closing in range(at + 2, min(at + _LONGEST_NAME, len(tokens) - 1)):
         if tokens[closing].token_type is TokenType.R_PAREN:
             is_named = tokens[closing + 1].text in _FORMATS and _touches(tokens[closing], tokens[closing + 1])
             return closing + 2 - at if is_named else 0
