@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -219,6 +220,24 @@ def test_a_connection_that_breaks_in_a_reset_is_replaced(dsn: str, registry: Col
     assert operations(registry) == {}
 
 
+def test_a_connection_that_cannot_be_configured_is_none_of_the_pool(
+    dsn: str, registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A record that pytest keeps would keep the exception, its frames, and the connection in them.
+    caplog.set_level(logging.CRITICAL, "psycopg.pool")
+    refused: list[int] = []
+
+    def configure(connection: MonitoredConnection[Any]) -> None:
+        if not refused:
+            refused.append(connection.info.backend_pid)
+            raise LookupError
+
+    with monitored_pool(dsn, name=NAME, max_size=1, configure=configure, registry=registry) as found:
+        found.wait()
+        assert pool_count(registry, NAME, "create_time_seconds_count") == 2
+        _is(registry, Pool(1, 0, 0, 1, 1))
+
+
 def test_closing_a_connection_may_mean_giving_it_back(dsn: str, registry: CollectorRegistry) -> None:
     with monitored_pool(dsn, name=NAME, max_size=1, close_returns=True, registry=registry) as found:
         connection = found.getconn()
@@ -304,6 +323,7 @@ if child == 0:
         connection.execute("SELECT 1")
         say("child that opened its own")
     del held
+    later.resize(2, 2)
     say("child that forgot its parent's")
     os._exit(0)
 os.waitpid(child, 0)

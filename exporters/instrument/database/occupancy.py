@@ -81,8 +81,7 @@ class Place:
         measures = self._occupancy.measures
         measures.wait.observe(waited)
         self._taken_at = perf_counter()
-        if self._at is not None:
-            self._move(measures.used)
+        self._move(measures.used)
 
     def give_back(self, is_broken: bool) -> None:
         """It comes back to the pool, which throws it away if it is broken."""
