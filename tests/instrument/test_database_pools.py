@@ -35,15 +35,22 @@ def dsn(cluster: Cluster) -> str:
     return cluster.dsn()
 
 
+def _pool(
+    dsn: str, registry: CollectorRegistry, name: str = NAME, **options: Any
+) -> MonitoredPool[MonitoredConnection[Any]]:
+    """One whose callers are patient: the machine may be slow."""
+    return monitored_pool(dsn, name=name, timeout=60, registry=registry, **options)
+
+
 def _is(registry: CollectorRegistry, expected: Pool, name: str = NAME) -> None:
     """Wait until the gauges are these, and stay so while nothing happens."""
     with suppress(AssertionError):
-        until(lambda: pool(registry, name) == expected, 20)
+        until(lambda: pool(registry, name) == expected)
     assert pool(registry, name) == expected
 
 
 def test_a_pool_says_which_connections_are_idle_and_which_are_used(dsn: str, registry: CollectorRegistry) -> None:
-    found = monitored_pool(dsn, name=NAME, min_size=2, max_size=3, registry=registry)
+    found = _pool(dsn, registry, min_size=2, max_size=3)
     _is(registry, Pool(2, 0, 0, 3, 2))
     with found.connection(), found.connection():
         assert pool(registry, NAME) == Pool(0, 2, 0, 3, 2)
@@ -65,9 +72,9 @@ def test_a_pool_says_which_connections_are_idle_and_which_are_used(dsn: str, reg
 
 def test_a_pool_for_asyncio_says_the_same(dsn: str, registry: CollectorRegistry) -> None:
     async def do() -> None:
-        found = monitored_async_pool(dsn, name=NAME, min_size=2, max_size=3, registry=registry)
+        found = monitored_async_pool(dsn, name=NAME, min_size=2, max_size=3, timeout=60, registry=registry)
         assert pool(registry, NAME) == CLOSED
-        await found.open(wait=True)
+        await found.open(wait=True, timeout=120)
         assert pool(registry, NAME) == Pool(2, 0, 0, 3, 2)
         async with found.connection(), found.connection():
             assert pool(registry, NAME) == Pool(0, 2, 0, 3, 2)
@@ -94,7 +101,7 @@ def test_a_pool_for_asyncio_says_the_same(dsn: str, registry: CollectorRegistry)
 
 def test_who_gets_no_connection_counts(dsn: str, registry: CollectorRegistry) -> None:
     with (
-        monitored_pool(dsn, name=NAME, max_size=1, max_waiting=1, registry=registry) as found,
+        _pool(dsn, registry, max_size=1, max_waiting=1) as found,
         ThreadPoolExecutor(1) as threads,
     ):
         held = found.getconn()
@@ -116,7 +123,7 @@ def test_who_gets_no_connection_counts(dsn: str, registry: CollectorRegistry) ->
 
 
 def test_who_waits_when_a_pool_closes_waits_no_more(dsn: str, registry: CollectorRegistry) -> None:
-    with monitored_pool(dsn, name=NAME, max_size=1, registry=registry) as found, ThreadPoolExecutor(1) as threads:
+    with _pool(dsn, registry, max_size=1) as found, ThreadPoolExecutor(1) as threads:
         held = found.getconn()
         waiting = threads.submit(found.getconn, 60)
         _is(registry, Pool(0, 1, 1, 1, 1))
@@ -131,8 +138,8 @@ def test_who_waits_when_a_pool_closes_waits_no_more(dsn: str, registry: Collecto
 
 def test_what_nobody_may_give_back_changes_nothing(dsn: str, registry: CollectorRegistry) -> None:
     with (
-        monitored_pool(dsn, name=NAME, max_size=1, registry=registry) as one,
-        monitored_pool(dsn, name="others", max_size=1, registry=registry) as other,
+        _pool(dsn, registry, max_size=1) as one,
+        _pool(dsn, registry, "others", max_size=1) as other,
     ):
         connection = one.getconn()
         with pytest.raises(ValueError, match="comes from pool"):
@@ -146,8 +153,8 @@ def test_what_nobody_may_give_back_changes_nothing(dsn: str, registry: Collector
 
 
 def test_pools_of_one_name_add_up(dsn: str, registry: CollectorRegistry) -> None:
-    with monitored_pool(dsn, name=NAME, max_size=2, registry=registry) as one:
-        with monitored_pool(dsn, name=NAME, max_size=1, registry=registry) as other, other.connection():
+    with _pool(dsn, registry, max_size=2) as one:
+        with _pool(dsn, registry, max_size=1) as other, other.connection():
             _is(registry, Pool(2, 1, 0, 3, 3))
         _is(registry, Pool(2, 0, 0, 2, 2))
         with one.connection():
@@ -182,7 +189,7 @@ def _take_checked(found: MonitoredPool[Any]) -> None:
 
 
 def _kill_idle(found: MonitoredPool[Any]) -> None:
-    found.wait()
+    found.wait(120)
     pids = []
     with ExitStack() as taken:
         for _ in range(2):
@@ -194,7 +201,7 @@ def _kill_idle(found: MonitoredPool[Any]) -> None:
 @pytest.mark.parametrize("do", [_break, _close, _drain, _check, _take_checked])
 def test_connections_that_break_are_replaced(do: Any, dsn: str, registry: CollectorRegistry) -> None:
     check = ConnectionPool.check_connection
-    with monitored_pool(dsn, name=NAME, max_size=2, check=check, registry=registry) as found:
+    with _pool(dsn, registry, max_size=2, check=check) as found:
         _is(registry, Pool(2, 0, 0, 2, 2))
         do(found)
         _is(registry, Pool(2, 0, 0, 2, 2))
@@ -210,7 +217,7 @@ def test_a_connection_that_breaks_in_a_reset_is_replaced(dsn: str, registry: Col
             broken.append(connection.info.backend_pid)
             connection.execute(TERMINATE)
 
-    with monitored_pool(dsn, name=NAME, max_size=1, reset=reset, registry=registry) as found:
+    with _pool(dsn, registry, max_size=1, reset=reset) as found:
         with found.connection():
             pass
         with found.connection() as connection:
@@ -232,14 +239,14 @@ def test_a_connection_that_cannot_be_configured_is_none_of_the_pool(
             refused.append(connection.info.backend_pid)
             raise LookupError
 
-    with monitored_pool(dsn, name=NAME, max_size=1, configure=configure, registry=registry) as found:
-        found.wait()
+    with _pool(dsn, registry, max_size=1, configure=configure) as found:
+        found.wait(120)
         assert pool_count(registry, NAME, "create_time_seconds_count") == 2
         _is(registry, Pool(1, 0, 0, 1, 1))
 
 
 def test_closing_a_connection_may_mean_giving_it_back(dsn: str, registry: CollectorRegistry) -> None:
-    with monitored_pool(dsn, name=NAME, max_size=1, close_returns=True, registry=registry) as found:
+    with _pool(dsn, registry, max_size=1, close_returns=True) as found:
         connection = found.getconn()
         connection.close()
         assert pool(registry, NAME) == Pool(1, 0, 0, 1, 1)
@@ -247,11 +254,11 @@ def test_closing_a_connection_may_mean_giving_it_back(dsn: str, registry: Collec
 
 
 def test_a_pool_that_nobody_has_is_closed(dsn: str, registry: CollectorRegistry) -> None:
-    found = monitored_pool(dsn, name=NAME, max_size=2, registry=registry)
+    found = _pool(dsn, registry, max_size=2)
     _is(registry, Pool(2, 0, 0, 2, 2))
     del found
     gc.collect()
-    monitored_pool(dsn, name="others", max_size=1, registry=registry).close()
+    _pool(dsn, registry, "others", max_size=1).close()
     assert pool(registry, NAME) == CLOSED
 
 
@@ -264,17 +271,16 @@ def test_what_a_pool_asks_for_itself_is_no_operation(dsn: str, registry: Collect
         connection.execute("DISCARD ALL")
         connection.commit()
 
-    with monitored_pool(
+    with _pool(
         dsn,
-        name=NAME,
+        registry,
         max_size=2,
         check=ConnectionPool.check_connection,
         configure=configure,
         reset=reset,
         kwargs={"autocommit": True},
-        registry=registry,
     ) as found:
-        found.wait()
+        found.wait(120)
         with found.connection() as connection:
             connection.execute("VALUES (1)")
         found.check()
@@ -309,16 +315,16 @@ def scraped():
 def say(what):
     print(json.dumps([what, *vars(scraped()).values()]), flush=True)
 
-here = monitored_pool(dsn, name="orders", max_size=3, registry=REGISTRY)
-later = monitored_pool(dsn, name="orders", max_size=2, open=False, registry=REGISTRY)
-here.wait()
+here = monitored_pool(dsn, name="orders", max_size=3, timeout=60, registry=REGISTRY)
+later = monitored_pool(dsn, name="orders", max_size=2, open=False, timeout=60, registry=REGISTRY)
+here.wait(120)
 held = here.getconn()
 say("before")
 child = os.fork()
 if child == 0:
     if not folder:
         say("child")
-    later.open(wait=True)
+    later.open(wait=True, timeout=120)
     with later.connection() as connection:
         connection.execute("SELECT 1")
         say("child that opened its own")
