@@ -166,7 +166,11 @@ def test_what_cannot_be_read_is_shown_as_a_short_hash(text: str) -> None:
 
 
 def test_reading_says_nothing_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    for text in ("COPY t FROM STDIN frobnicate 'x'", "ALTER ROLE bob PASSWORD 'x'", "MERGE INTO 'x'", "INSERT 'x'"):
+    for text in (
+        "COPY t FROM STDIN frobnicate 'x'",
+        "ALTER ROLE bob PASSWORD 'x'",
+        "SELECT 1; ALTER ROLE b PASSWORD 'x'",
+    ):
         statement_of(text, None)
     assert not caplog.records
     # Other people's use of sqlglot is theirs.

@@ -70,8 +70,10 @@ class MonitoredAsyncPool(AsyncConnectionPool[AC]):
 
     async def close(self, timeout: float = 5.0) -> None:
         """As psycopg's."""
-        await super().close(timeout)
-        self._occupancy.closed()
+        try:
+            await super().close(timeout)
+        finally:
+            self._occupancy.closed()
 
     async def resize(self, min_size: int, max_size: int | None = None) -> None:
         """As psycopg's."""

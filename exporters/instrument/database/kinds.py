@@ -11,7 +11,8 @@ from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 _ROOTS = (exp.Select, exp.Insert, exp.Update, exp.Delete, exp.Values)
-_COMPLEX = (exp.Join, exp.Lateral, exp.CTE, exp.Group, exp.Having, exp.Window, exp.SetOperation, exp.Subquery)
+# Queries within one, and what makes one of several.
+_COMPLEX = (exp.Join, exp.Lateral, exp.CTE, exp.Group, exp.Having, exp.Window, exp.Query)
 # PostgreSQL's own (`SELECT proname FROM pg_proc WHERE prokind = 'a'`); what people define themselves is not known.
 AGGREGATES = frozenset({
     "any_value", "array_agg", "avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "corr", "count",
@@ -34,11 +35,9 @@ def is_simple(tree: exp.Expr, tokens: Sequence[Token]) -> bool:
     for node in root.walk():
         if node is root:
             continue
-        if isinstance(node, _COMPLEX) or (isinstance(node, exp.Query) and not isinstance(node, exp.Table)):
-            # The rows that an INSERT is given are no sub-query.
-            if isinstance(node, exp.Values) and node.parent is root and isinstance(root, exp.Insert):
-                continue
+        if isinstance(node, _COMPLEX):
             return False
+        # The rows that an INSERT is given are no sub-query.
         if isinstance(node, exp.Values) and not (node.parent is root and isinstance(root, exp.Insert)):
             return False
         tables += isinstance(node, exp.Table) and node.find_ancestor(exp.Lock) is None
@@ -57,5 +56,4 @@ def _aggregates(tokens: Sequence[Token]) -> bool:
         and following.token_type is TokenType.L_PAREN
         and (at == 0 or tokens[at - 1].token_type is not TokenType.INTO)
         for at, (token, following) in enumerate(pairwise(tokens))
-        if token.token_type is not TokenType.STRING
     )

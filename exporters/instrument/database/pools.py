@@ -69,8 +69,10 @@ class MonitoredPool(ConnectionPool[C]):
 
     def close(self, timeout: float = 5.0) -> None:
         """As psycopg's."""
-        super().close(timeout)
-        self._occupancy.closed()
+        try:
+            super().close(timeout)
+        finally:
+            self._occupancy.closed()
 
     def resize(self, min_size: int, max_size: int | None = None) -> None:
         """As psycopg's."""
