@@ -39,6 +39,7 @@ def _pattern(named: Any) -> str:
 
 _NAME, _DASHED_NAME = _pattern(base.Name), _pattern(base.DashedName)
 _DURATION = _pattern(base.DurationText)
+_PERCENTAGE = _pattern(base.Percentage)
 _FILE, _VARIABLE = _pattern(base.FilePath), _pattern(base.EnvironmentVariable)
 _EXPECTED_TEXTS = {
     _DURATION: ("a duration", "a number and one of ms s m h d w, such as 90s, 5m or 1h30m"),
@@ -51,6 +52,13 @@ _EXPECTED_TEXTS = {
     _FILE: ("the path of a file", "such as /run/secrets/slack"),
     _VARIABLE: ("the name of an environment variable", "capitals, digits and underscores, such as SHOP_DSN"),
     _pattern(base.EmailAddress): ("an email address", "such as ops@shop.example"),
+    _PERCENTAGE: ("a percentage", "0% to 100% with at most two decimals, such as 10% or 0.25%"),
+    _pattern(base.RequestPath): (
+        "a path of requests",
+        "it begins with /, such as /health; one that ends in / is all below it, such as /static/; no wildcards",
+    ),
+    _pattern(base.OtlpEndpoint): ("an address of OTLP over HTTP", "such as http://otel-collector:4318"),
+    _pattern(base.ServiceVersion): ("a version", "letters, digits, dots, + and -, such as 2.1.0"),
 }
 _EXPECTED_BY_KEY = {
     "table": ("the name of a table", "such as payments or billing.payments; a condition belongs into where"),
@@ -267,6 +275,8 @@ def _type_help(finding: _Finding, expected: str, located: Located) -> tuple[str,
         return ("write a value, or delete the key",)
     if isinstance(value, (int, float)) and "text" in expected and _DURATION in model_shape.constraints(finding.place):
         return (f"write it with its unit, such as {value}s" if type(value) is int else "write it with its unit",)
+    if isinstance(value, (int, float)) and "text" in expected and _PERCENTAGE in model_shape.constraints(finding.place):
+        return (f"write it as a percentage, such as {value if type(value) is int else value * 100:g}%",)
     if isinstance(value, (int, float)) and "text" in expected:
         return (f'quote it: "{written}"',) if written and not secret else ("quote it",)
     if isinstance(value, str):

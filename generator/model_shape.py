@@ -23,9 +23,10 @@ _NOUNS = {
     "PagerDutyChannel": "a PagerDuty channel",
     "WebhookChannel": "a webhook channel",
     "PostgresSource": "a source",
+    "TracedService": "a traced service",
     "Alert": "an alert",
 }
-_KEYS_OF_PLATFORM = frozenset({"Targets", "Scrape", "Links", "Monitoring", "Durations", "Dashboard"})
+_KEYS_OF_PLATFORM = frozenset({"Targets", "Scrape", "Links", "Monitoring", "Tracing", "Durations", "Dashboard"})
 
 
 class Place(NamedTuple):
@@ -98,9 +99,9 @@ def owner(root: type[BaseModel], loc: tuple[str | int, ...]) -> type[BaseModel] 
 
 
 def constraints(place: Place) -> frozenset[str]:
-    """The patterns of the texts that the key at a place may hold."""
+    """The patterns of the texts that the key at a place may hold, be it one of many below a key of the model."""
     for name, field in place.model.model_fields.items() if place.model else ():
-        if place.path[-1:] in ((name,), (field.alias,)):
+        if not {name, field.alias}.isdisjoint(place.path[-2:]):
             return frozenset(_patterns(Annotated[field.annotation, *field.metadata, None]))
     return frozenset()
 

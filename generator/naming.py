@@ -133,6 +133,11 @@ def panel_id(key: str) -> int:
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % (2**31 - 1) + 1
 
 
+def tracing_file(service: str, suffix: str) -> str:
+    """A file that configures OpenTelemetry in one service, below the output's folder."""
+    return f"opentelemetry/{service}.{suffix}"
+
+
 def channel_receiver(channel: str) -> str:
     """The receiver that delivers over one channel."""
     return f"channel-{channel}"

@@ -50,6 +50,8 @@ TABLES: dict[str, type[Model]] = {
     "`contacts.<name>.rotation`": model.Rotation,
     "`contacts.<name>.rotation.shifts`": model.Shift,
     "`monitoring`": model.Monitoring,
+    "`tracing`": model.Tracing,
+    "`tracing.services.<name>`": model.TracedService,
     "`roles.<name>`": model.Role,
     "`playbooks.<name>`": model.Playbook,
     "`links`": model.Links,

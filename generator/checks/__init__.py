@@ -26,6 +26,7 @@ from generator.checks import (
     sources,
     sql,
     thresholds,
+    tracing,
     types,
     units,
 )
@@ -58,6 +59,7 @@ CHECKS: tuple[Check, ...] = (
     sources.check,
     sql.check,
     thresholds.check,
+    tracing.check,
     types.check,
     units.check,
 )

@@ -18,6 +18,7 @@ def __getattr__(name: str) -> tuple[Emitter, ...]:
         alertmanager,
         dashboards,
         exporter_plan,
+        opentelemetry,
         prometheus,
         provisioning,
         proxy,
@@ -36,6 +37,7 @@ def __getattr__(name: str) -> tuple[Emitter, ...]:
         provisioning.emit,
         proxy.emit,
         exporter_plan.emit,
+        opentelemetry.emit,
         runbooks.emit,
     )
     return EMITTERS

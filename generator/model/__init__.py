@@ -33,10 +33,11 @@ from generator.model.platform import (
     Targets,
     WebhookChannel,
 )
+from generator.model.tracing import TracedService, Tracing
 
 __all__ = [
     "Alert", "Cadence", "Channel", "Contact", "Dashboard", "Domain", "Each", "EmailChannel", "Field", "Job", "Kpi",
     "Links", "Metric", "Monitoring", "PagerDutyChannel", "Platform", "Playbook", "PostgresSource", "Query",
     "QuietHours", "Record", "Role", "Rotation", "RoutingKey", "Scrape", "SeverityRow", "Shift", "SlackChannel",
-    "SnsChannel", "Targets", "WebhookChannel",
+    "SnsChannel", "Targets", "TracedService", "Tracing", "WebhookChannel",
 ]  # fmt: skip

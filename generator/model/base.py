@@ -35,4 +35,15 @@ HostPort = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:]+\]|[A-Za-
 FilePath = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/+-]+$", max_length=400)]
 EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$", max_length=100)]
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s<>,]+@[^@\s<>,]+$", max_length=254)]
+# Two decimals at most: a ratio below 0.0001 would be written with an exponent, which YAML 1.1 takes for text.
+Percentage = Annotated[str, StringConstraints(pattern=r"^(100|[0-9]{1,2}(\.[0-9]{1,2})?)%$")]
+# A path of requests, or of all below it where it ends in a slash: nothing that a pattern could take for a wildcard.
+RequestPath = Annotated[str, StringConstraints(pattern=r"^/[A-Za-z0-9._~@:+/-]*$", max_length=400)]
+OtlpEndpoint = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$", max_length=1000
+    ),
+]
+ServiceVersion = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+-]*$", max_length=100)]
 Unit = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=40)]

@@ -21,6 +21,7 @@ from generator.model.base import (
     Version,
 )
 from generator.model.hours import QuietHours, Rotation, Weekday
+from generator.model.tracing import Tracing
 
 Access = Literal["none", "read", "write", "full"]
 
@@ -231,6 +232,7 @@ class Platform(Model):
     escalation: dict[DashedName, SeverityRow] = {}
     contacts: dict[DashedName, Contact]
     monitoring: Monitoring = Monitoring()
+    tracing: Tracing | None = None
     roles: dict[Name, Role] = {}
     playbooks: dict[Name, Playbook] = {}
     links: Links

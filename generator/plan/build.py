@@ -8,7 +8,7 @@ from generator.condition import parse_target
 from generator.condition.tree import Fault
 from generator.condition.units import plain
 from generator.load import DomainFile, Files
-from generator.plan import alerts, itself, people, rows
+from generator.plan import alerts, itself, people, rows, tracing
 from generator.plan.cadences import cadence
 from generator.plan.recordings import Recorder, facts
 from generator.plan.resolution import Resolution, resolve
@@ -87,6 +87,7 @@ def plan(files: Files, *, with_sql: bool = True) -> Plan:
         monitoring=monitoring,
         links=links,
         domains=tuple(sorted((*planned, own), key=lambda domain: domain.name)),
+        traced=tracing.services(platform.tracing) if platform.tracing else (),
     )
 
 

@@ -465,6 +465,31 @@ class Monitoring:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledPath:
+    """The share that is kept of the traces that begin with a request to a path, or ``below`` it; it ends in a slash."""
+
+    path: str
+    below: bool
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class TracedService:
+    """A service that sends spans; ``endpoint`` is the address before ``/v1/traces``, without a slash at its end.
+
+    ``ratio`` is the share that is kept where no path says otherwise. Of ``paths`` the first that matches holds, and
+    ``excluded`` comes before all of them.
+    """
+
+    name: str
+    version: str | None
+    endpoint: str
+    ratio: float
+    excluded: tuple[SampledPath, ...]
+    paths: tuple[SampledPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """One platform in one environment; domains, channels and the rest are sorted by name, metrics and alerts are in
     the order of their file."""
@@ -490,3 +515,4 @@ class Plan:
     monitoring: Monitoring
     links: Links
     domains: tuple[Domain, ...]
+    traced: tuple[TracedService, ...] = ()
