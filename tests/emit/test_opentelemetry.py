@@ -140,14 +140,14 @@ def test_text_is_text_for_readers_of_either_yaml() -> None:
 
 
 def test_secrets_and_more_attributes_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20x")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer x")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "host.name=oven,service.name=another")
     configuration = loaded(PLAIN)
     assert configuration.tracer_provider is not None
     batch = configuration.tracer_provider.processors[0].batch
     assert batch is not None
     assert batch.exporter.otlp_http is not None
-    assert batch.exporter.otlp_http.headers_list == "authorization=Bearer%20x"
+    assert batch.exporter.otlp_http.headers_list == "authorization=Bearer x"
     attributes = create_resource(configuration.resource).attributes
     assert (attributes["host.name"], attributes["service.name"]) == ("oven", "plain")
 
