@@ -13,7 +13,7 @@ from exporters.instrument.cache import Cache
 from exporters.instrument.cache.layout import READ
 from tests.compiling import ROOT
 from tests.instrument.caches import Clock, cache_on, eventually, listening, series
-from tests.instrument.upstreams import run
+from tests.instrument.upstreams import run, turns
 from tests.redis_servers import RedisServer, redis_server
 
 
@@ -107,6 +107,38 @@ def test_an_answer_that_was_under_way_when_its_key_changed_is_not_kept(
             gate.set()
             assert await caller == "old"
             assert await cache.get("a") == (None if change == "tag" else "new")
+
+    run(main())
+
+
+@pytest.mark.parametrize("change", ["delete", "tag", "set"])
+def test_what_was_read_while_a_change_was_on_its_way_to_redis_is_forgotten_when_it_is_there(
+    server: RedisServer, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        async with cache_on(server) as cache, cache_on(server) as other:
+            await other.set("a", "old", tags=["team"])
+            run_now = cache._parts.link.run_now
+
+            async def slow(script: Any, keys: Any, arguments: Any) -> Any:
+                if script is not READ:
+                    await gate.wait()
+                return await run_now(script, keys, arguments)
+
+            await cache.get("b")
+            monkeypatch.setattr(cache._parts.link, "run_now", slow)
+            calls = {"delete": cache.delete("a"), "tag": cache.invalidate_tag("team"), "set": cache.set("a", "new")}
+            changing = asyncio.create_task(calls.pop(change))
+            for unused in calls.values():
+                unused.close()
+            await turns()
+            # As when it had to make room.
+            cache._parts.memory.clear()
+            assert await cache.get("a") == "old"
+            gate.set()
+            await changing
+            assert await cache.get("a") == ("new" if change == "set" else None)
 
     run(main())
 

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,8 @@ def test_write_through_fails_as_the_store_does_and_leaves_nothing_old(server: Re
             store.refused.add("a")
             with pytest.raises(OSError, match="does not take it"):
                 await cache.set("a", "new")
+            # At once, in Redis and in memory.
+            assert server.client.hkeys("players:10:" + number_of("a")) == [b""]
             assert await cache.get("a") is await other.get("a") is None
             with pytest.raises(OSError, match="does not take it"):
                 await cache.get_or_load("a")
@@ -162,6 +165,29 @@ def test_write_through_fails_as_the_store_does_and_leaves_nothing_old(server: Re
 
     async def is_gone(other: Any) -> bool:
         return await other.get("a") is None
+
+    run(main())
+
+
+def number_of(key: str) -> str:
+    return str(zlib.crc32(key.encode()) % 10)
+
+
+def test_a_write_that_the_store_refuses_leaves_nothing_old_while_redis_is_away(server: RedisServer) -> None:
+    async def main() -> None:
+        store = Dictionary()
+        async with cache_on(server, store=store, **SHORT) as cache:
+            await cache.get("b")
+            await cache.set("a", "old")
+            assert await cache.get("a") == "old"
+            server.halt()
+            store.refused.add("a")
+            try:
+                with pytest.raises(OSError, match="does not take it"):
+                    await cache.set("a", "new")
+                assert await cache.get("a") is None
+            finally:
+                server.go_on()
 
     run(main())
 
