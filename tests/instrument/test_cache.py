@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from exporters.instrument.cache import Cache, LoadError, Options, redis_from_environment
+from exporters.instrument.workers import Workers
 from tests.compiling import ROOT
 from tests.instrument.caches import Clock, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run, turns
-from tests.programs import program
+from tests.programs import program, until
 from tests.redis_servers import RedisServer, redis_server
 
 
@@ -382,17 +384,56 @@ def test_worker_processes_count_together_however_they_end(server: RedisServer, t
     environment = {**server.environment, "PROMETHEUS_MULTIPROC_DIR": str(folder), "PYTHONPATH": str(ROOT)}
     for how in ("close", "just end"):
         subprocess.run([sys.executable, "-c", SHARED, how], env=environment, check=True, timeout=60, cwd=ROOT)
-    scrape = (
-        "from pathlib import Path\nfrom prometheus_client import CollectorRegistry, generate_latest\n"
-        "from exporters.instrument.workers import Workers\nregistry = CollectorRegistry()\n"
-        f"registry.register(Workers(Path({str(folder)!r})))\nprint(generate_latest(registry).decode())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", scrape], env=environment, check=True, timeout=60, cwd=ROOT, capture_output=True
-    )
-    text = done.stdout.decode()
+    text = scraped(folder)
     assert 'cache_operations_total{operation="get",result="hit"} 2000.0' in text
     assert 'cache_operation_duration_seconds_count{operation="get"} 2000.0' in text
+
+
+STAYING = """
+import asyncio
+from exporters.instrument.cache import Cache, Options, redis_from_environment
+async def main():
+    cache = Cache("players", redis_from_environment(), Options(expected_keys=1000, sweep_seconds=0.3))
+    await cache.set_many({"a": 1, "b": 2})
+    while not cache._tally.redis_keys:
+        await asyncio.sleep(0.01)
+    await cache.get_many(["a", "b"])
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+def test_of_all_worker_processes_one_tells_how_much_there_is_in_redis(server: RedisServer, tmp_path: Path) -> None:
+    environment = {**server.environment, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", STAYING]
+    with ExitStack() as stack:
+        workers = []
+        for _ in range(2):
+            worker = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE)
+            stack.callback(worker.wait, 60)
+            stack.callback(worker.kill)
+            workers.append(worker)
+        for worker in workers:
+            assert worker.stdout is not None
+            stack.enter_context(worker.stdout)
+            assert worker.stdout.readline() == b"ready\n"
+        until(lambda: 'cache_keys{layer="redis"} 2.0' in scraped(tmp_path))
+        until(lambda: 'cache_keys{layer="memory"} 4.0' in scraped(tmp_path))
+        assert 'cache_keys{layer="redis"} 2.0' in scraped(tmp_path)
+        # Whichever of them is gone, the other one tells.
+        for worker in workers[:1]:
+            worker.kill()
+            worker.wait(60)
+        until(lambda: 'cache_keys{layer="memory"} 2.0' in scraped(tmp_path))
+        until(lambda: 'cache_keys{layer="redis"} 2.0' in scraped(tmp_path))
+
+
+def scraped(folder: Path) -> str:
+    """What a worker that counts into a folder would answer."""
+    registry = CollectorRegistry()
+    registry.register(Workers(folder))
+    return generate_latest(registry).decode()
 
 
 @pytest.mark.parametrize("wrong", [

@@ -67,13 +67,13 @@ class Parts:
             redis, self.layout, self._missed, self.nearby, keeps_after_restart=options.keeps_after_restart
         )
         self._subscription = Subscription(redis, self.layout, self.nearby, options.timeout_seconds)
-        self._sweeper = Sweeper(self.link, self.layout, self.tally, options.sweep_seconds, clock)
+        self.sweeper = Sweeper(self.link, self.layout, self.tally, options.sweep_seconds, clock)
 
     def begin(self) -> None:
         """Everything that goes on by itself."""
         self.link.begin()
         self._subscription.begin()
-        self._sweeper.begin()
+        self.sweeper.begin()
 
     async def close(self) -> None:
         """Finish what was begun, and stop."""
@@ -81,7 +81,7 @@ class Parts:
         await self.writes.close()
         await self.reads.close()
         await self.quiet_reads.close()
-        await self._sweeper.close()
+        await self.sweeper.close()
         await self._subscription.close()
         await self.link.close()
         if self._is_own:
