@@ -128,6 +128,33 @@ def test_what_changed_while_redis_was_away_does_not_come_back(server: RedisServe
     run(main())
 
 
+@pytest.mark.parametrize("change", ["set", "delete", "tag"])
+def test_what_was_loaded_while_it_changed_is_not_kept_either(server: RedisServer, change: str) -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        began = asyncio.Event()
+
+        async def slow(key: str) -> str:
+            began.set()
+            await gate.wait()
+            return "old"
+
+        async with cache_on(server, **SHORT) as cache:
+            await eventually(lambda: answers(cache))
+            server.kill()
+            caller = asyncio.create_task(cache.get_or_load("a", slow, tags=["team"]))
+            await began.wait()
+            if change == "set":
+                await cache.set("a", "new")
+            else:
+                await (cache.delete("a") if change == "delete" else cache.invalidate_tag("team"))
+            gate.set()
+            assert await caller == "old"
+            assert await cache.get("a") == ("new" if change == "set" else None)
+
+    run(main())
+
+
 def test_in_the_middle_of_a_load_redis_is_killed_and_comes_back_and_nobody_hangs_or_reads_old_values(
     server: RedisServer,
 ) -> None:

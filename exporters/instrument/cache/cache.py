@@ -85,7 +85,8 @@ class Cache:
         entry = self._used(key)
         if entry is not None and entry[0] > self._clock():
             value = self._decode(entry[1])
-            self._hit_at_once(started)
+            self._tally.memory_hits += 1
+            self._gets.hit_at_once(perf_counter() - started)
             return value
         self._begin(key)
         try:
@@ -154,7 +155,8 @@ class Cache:
         entry = self._used(key)
         if entry is not None and entry[0] > self._clock():
             value: T = self._decode(entry[1])
-            self._hit_at_once(started)
+            self._tally.memory_hits += 1
+            self._gets.hit_at_once(perf_counter() - started)
             return value
         self._begin(key)
         tags = checked_tags(tags)
@@ -319,11 +321,3 @@ class Cache:
             self._gets.miss += isinstance(found, Missing)
         self._gets.waited(perf_counter() - started)
         return found
-
-    def _hit_at_once(self, started: float) -> None:
-        seconds = perf_counter() - started
-        gets = self._gets
-        gets.hit += 1
-        self._tally.memory_hits += 1
-        gets.worked(seconds)
-        gets.waited(seconds)
