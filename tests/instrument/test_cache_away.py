@@ -1,6 +1,7 @@
 """Redis is away: nobody hangs, memory goes on, and what is old does not come back with it."""
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -257,6 +258,28 @@ def test_a_cache_that_lost_the_messages_forgets_what_it_has_in_memory(server: Re
         return series(registry)["keys memory"] == 0
 
     run(main())
+
+
+def test_the_log_tells_what_happens_and_no_values(server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with cache_on(server, **SHORT) as cache:
+            await eventually(lambda: answers(cache))
+            await cache.set("a", "s3cret", tags=["team"])
+            assert await cache.get("missed") is None
+            await cache.invalidate_tag("team")
+            server.kill()
+            await cache.set("a", "s3cret")
+            await cache.delete("b")
+            server.start()
+            await eventually(lambda: answers(cache))
+
+    caplog.set_level(logging.DEBUG, logger="exporters.instrument.cache")
+    run(main())
+    ours = " | ".join(record.getMessage() for record in caplog.records if record.name.startswith("exporters."))
+    for part in ("players: missed is not there", "tag team is invalidated", "1 keys are removed", "Redis is away: ",
+                 "Redis is there", "asking Redis again, attempt 2", "Redis was restarted"):  # fmt: skip
+        assert part in ours, part
+    assert "s3cret" not in ours
 
 
 def test_a_redis_that_was_never_there(server: RedisServer) -> None:

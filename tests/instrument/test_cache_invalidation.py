@@ -143,6 +143,44 @@ def test_what_was_read_while_a_change_was_on_its_way_to_redis_is_forgotten_when_
     run(main())
 
 
+def test_who_hears_late_that_nothing_is_there_finds_what_was_loaded_meanwhile(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = CollectorRegistry()
+    loads: list[str] = []
+
+    async def load(key: str) -> int:
+        loads.append(key)
+        return len(loads)
+
+    async def main() -> None:
+        gate = asyncio.Event()
+        held = asyncio.Event()
+        async with cache_on(server, registry=registry) as cache:
+            await listening(server, cache, registry)
+            answered = cache._parts.link.run
+
+            async def slow(script: Any, keys: Any, arguments: Any) -> Any:
+                answer = await answered(script, keys, arguments)
+                if "a" in arguments and script is READ and not held.is_set():
+                    held.set()
+                    await gate.wait()
+                return answer
+
+            monkeypatch.setattr(cache._parts.link, "run", slow)
+            late = asyncio.create_task(cache.get_or_load("a", load))
+            await held.wait()
+            # Who comes after a change asks anew.
+            server.client.publish("players:changes", b'["somebody", "keys", "a"]')
+            await listening(server, cache, registry)
+            assert await cache.get_or_load("a", load) == 1
+            gate.set()
+            assert await late == 1
+            assert loads == ["a"]
+
+    run(main())
+
+
 def test_a_tag_goes_with_the_entry_that_had_it(server: RedisServer) -> None:
     registry = CollectorRegistry()
     many = {f"key {number}": number for number in range(1300)}
