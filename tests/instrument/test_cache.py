@@ -298,6 +298,22 @@ def test_what_was_loaded_while_it_changed_is_not_kept(server: RedisServer, chang
     run(main())
 
 
+def test_what_redis_refuses_because_it_changed_is_not_in_memory_either(server: RedisServer) -> None:
+    async def load(key: str) -> str:
+        # As another process would, whose message is late.
+        server.client.hset("players:1:0", "", "another version")
+        return "old"
+
+    async def main() -> None:
+        async with cache_on(server, expected_keys=100) as cache:
+            assert await cache.get_or_load("a", load) == "old"
+            # The fill is done before this is.
+            await cache.set("b", 1)
+            assert await cache.get("a") is None
+
+    run(main())
+
+
 def test_series_count_calls_by_key_and_layers_by_question(server: RedisServer) -> None:
     registry = CollectorRegistry()
 

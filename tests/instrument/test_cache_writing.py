@@ -262,7 +262,13 @@ def test_write_behind_goes_on_when_the_store_fails_and_around_what_it_never_take
             store.refused.add("a")
             await cache.set("a", 1)
             await eventually(lambda: was_tried(store, 3))
+            # While one attempt is under way, which fails.
+            store.gate.clear()
+            tried = store.keys("save").count("a")
+            await eventually(lambda: was_tried(store, tried + 1))
             await cache.set("a", 2)
+            store.gate.set()
+            await eventually(lambda: was_tried(store, tried + 2))
             store.refused.clear()
         assert store.values["a"] == 2
 
