@@ -22,7 +22,7 @@ from tests.instrument.upstreams import run, turns
 from tests.programs import until
 from tests.redis_servers import RedisServer, redis_server
 
-SHORT: dict[str, Any] = {"timeout_seconds": 0.3, "patience_seconds": 0.6}
+SHORT: dict[str, Any] = {"timeout_seconds": 0.5, "patience_seconds": 1.0}
 AT_ONCE = WriteBehind(interval_seconds=0, first_delay_seconds=0.001, longest_delay_seconds=0.002)
 NEVER = WriteBehind(interval_seconds=1000)
 

@@ -184,7 +184,11 @@ class Cache:
             TypeError: the value cannot be encoded.
             Exception: what the store raised. The cache then has nothing for the key.
         """
-        await self.set_many({key: value}, ttl_seconds=ttl_seconds, tags=tags)
+        started = perf_counter()
+        self._begin(key)
+        entry = self._making.entry(value, ttl_seconds, tags)
+        self._tally.set.worked(perf_counter() - started)
+        await self._changes.set({key: value}, {key: entry}, started)
 
     async def set_many(
         self, values: Mapping[str, Any], *, ttl_seconds: float | None = None, tags: Iterable[str] = ()
@@ -197,8 +201,8 @@ class Cache:
         """
         started = perf_counter()
         self._begin(*values)
-        making, tags = self._making, checked_tags(tags)
-        entries = {key: making.entry(value, ttl_seconds, tags) for key, value in values.items()}
+        tags = checked_tags(tags)
+        entries = {key: self._making.entry(value, ttl_seconds, tags) for key, value in values.items()}
         self._tally.set.worked(perf_counter() - started)
         if entries:
             await self._changes.set(dict(values), entries, started)

@@ -13,7 +13,7 @@ from exporters.instrument.cache.locks import Locks
 from exporters.instrument.cache.measures import Operation
 from exporters.instrument.cache.parts import Parts
 from exporters.instrument.cache.store import Store
-from exporters.instrument.cache.writes import Change
+from exporters.instrument.cache.writes import Change, nobody_waits
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +115,7 @@ class Changes:
             # The store may have it or not.
             self._parts.nearby.changed(keys)
             forgotten = self._parts.writes.add([Change("delete", key, self._deletes) for key in keys])
+            nobody_waits(forgotten)
             operation.error += len(keys)
             operation.waited(perf_counter() - started)
             if isinstance(error, Exception):

@@ -1,6 +1,7 @@
 """Entries that are brought into the cache before anybody asks for them."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -76,7 +77,8 @@ class Warming:
 
     async def _sent(self, changes: Sequence[Change]) -> None:
         if changes:
-            await asyncio.wait((self._parts.writes.add(changes),))
+            with contextlib.suppress(AwayError):
+                await self._parts.writes.add(changes)
 
 
 def batches(many: Iterable[T]) -> Iterator[list[T]]:

@@ -88,8 +88,6 @@ class Writes:
         """Put changes, at least one, into the queue; what is awaited is the end of all."""
         loop = asyncio.get_running_loop()
         group = Group(loop.create_future(), len(changes))
-        # Not every caller waits for the end.
-        group.done.add_done_callback(_looked_at)
         for change in changes:
             change.group = group
         self._queue.extend(changes)
@@ -193,6 +191,6 @@ class Writes:
         return [layout.hash_of(change.name) for change in changes], arguments
 
 
-def _looked_at(done: "asyncio.Future[int]") -> None:
-    if not done.cancelled():
-        done.exception()
+def nobody_waits(done: "asyncio.Future[int]") -> None:
+    """Say that the end of changes is nobody's business: an error of theirs is told to nobody."""
+    done.add_done_callback(lambda done: done.cancelled() or done.exception())
