@@ -14,15 +14,17 @@ from pathlib import Path
 
 import pytest
 import requests
+from flask import Flask
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Proto
 from websockets.sync.client import connect
 
-from exporters.instrument.tracing import configure_tracing
+from exporters.instrument.tracing import configure_tracing, trace_asgi, trace_wsgi
 from exporters.instrument.tracing.naming import method_name
 from generator.emit import opentelemetry
 from generator.plan.types import TracedService
 from tests.compiling import PLATFORMS, ROOT, planned
 from tests.emit import plans
+from tests.instrument.calls import answering, body, start
 from tests.instrument.measured import Measured
 from tests.programs import free_port, started, until
 from tests.spans import Receiver, receiver
@@ -202,6 +204,14 @@ def test_a_server_passes_its_trace_on_and_sends_the_rest_when_it_stops(
     assert request.parent_id == SAMPLED["traceparent"].split("-")[2]
     assert passed_on == f"00-{request.trace_id}-{request.span_id}-01"
     assert otlp.headers[0]["authorization"] == "Bearer x"
+
+
+def test_without_a_file_an_application_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OTEL_CONFIG_FILE", raising=False)
+    app = answering(start(), body())
+    assert trace_asgi(app) is app
+    flask = Flask("shop")
+    assert trace_wsgi(flask) is flask
 
 
 def test_a_method_that_somebody_made_up_names_no_span() -> None:

@@ -23,11 +23,12 @@ _FASTAPI = "fastapi.telemetry"
 def trace_asgi(app: ASGIApplication, config_file: str | Path | None = None) -> ASGIApplication:
     """The application, with one span for each request and WebSocket: FastAPI inside then begins none itself.
 
+    Where nothing is traced it is the application as it came, at no cost.
+
     What is left is sent at the end of the lifespan, since uvicorn ends by a signal, after which Python does nothing.
     The arguments after the first, and what is raised, are those of ``configure_tracing``.
     """
-    configure_tracing(config_file)
-    return _Traced(app)
+    return _Traced(app) if configure_tracing(config_file) else app
 
 
 class _Traced:

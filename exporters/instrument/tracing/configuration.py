@@ -6,7 +6,7 @@ from pathlib import Path
 
 from opentelemetry.configuration import configure_sdk, load_config_file
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import get_tracer_provider
+from opentelemetry.trace import ProxyTracerProvider, get_tracer_provider
 
 from exporters.instrument.tracing.sampling import KeepsAttributes
 
@@ -16,7 +16,7 @@ _STABILITY_VARIABLE = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _LONGEST_FLUSH_SECONDS = 5.0
 
 
-def configure_tracing(config_file: str | Path | None = None) -> None:
+def configure_tracing(config_file: str | Path | None = None) -> bool:
     """Set up what ends spans and sends them, once for a process: the first file that is named holds.
 
     A service that ``opentelemetry-instrument`` has set up stays as it is. HTTP and database spans get the attributes of
@@ -25,6 +25,9 @@ def configure_tracing(config_file: str | Path | None = None) -> None:
 
     Args:
         config_file: the file; without one ``OTEL_CONFIG_FILE`` names it, and where that is unset, nothing is traced.
+
+    Returns:
+        Whether anything is traced, be it because the service has set that up itself.
 
     Raises:
         opentelemetry.configuration.ConfigurationError: the file is not there, or is no such file.
@@ -41,6 +44,7 @@ def configure_tracing(config_file: str | Path | None = None) -> None:
     provider = get_tracer_provider()
     if isinstance(provider, TracerProvider) and not isinstance(provider.sampler, KeepsAttributes):
         provider.sampler = KeepsAttributes(provider.sampler)
+    return not isinstance(provider, ProxyTracerProvider)
 
 
 def flush_spans() -> None:

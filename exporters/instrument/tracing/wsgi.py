@@ -21,11 +21,12 @@ _ENVIRON = "tocsin.trace.environ"
 
 
 def trace_wsgi(app: WSGIApplication, config_file: str | Path | None = None) -> WSGIApplication:
-    """The application, with a span for each request.
+    """The application, with a span for each request; as it came, where nothing is traced.
 
     The arguments after the first, and what is raised, are those of ``configure_tracing``.
     """
-    configure_tracing(config_file)
+    if not configure_tracing(config_file):
+        return app
 
     def answer(shown: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         return app(shown[_ENVIRON], start_response)
