@@ -78,7 +78,7 @@ def test_no_acknowledged_write_is_lost_while_redis_is_killed_in_the_middle(
         connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
         write_behind = WriteBehind(interval_seconds=0.05) if mode == "behind" else None
         acknowledged: dict[str, int | None] = {}
-        number = 0
+        number, is_over = 0, False
         async with (
             connection,
             cache_on(server, store=Table(connection), write_behind=write_behind, registry=registry, **SHORT) as cache,
@@ -86,7 +86,7 @@ def test_no_acknowledged_write_is_lost_while_redis_is_killed_in_the_middle(
 
             async def writer(own: int) -> None:
                 nonlocal number
-                while number < 3000:
+                while not is_over:
                     number += 1
                     mine = number
                     key = f"{own} {mine % 7}"
@@ -102,6 +102,7 @@ def test_no_acknowledged_write_is_lost_while_redis_is_killed_in_the_middle(
                 return number > wanted
 
             async def trouble() -> None:
+                nonlocal is_over
                 for end, begin in ((server.kill, server.start), (server.halt, server.go_on)):
                     done = number
                     await eventually(lambda done=done: is_more_than(done + 300))  # type: ignore[misc]
@@ -109,6 +110,7 @@ def test_no_acknowledged_write_is_lost_while_redis_is_killed_in_the_middle(
                     done = number
                     await eventually(lambda done=done: is_more_than(done + 300))  # type: ignore[misc]
                     await asyncio.to_thread(begin)
+                is_over = True
 
             async with asyncio.timeout(200), asyncio.TaskGroup() as group:
                 for own in range(20):
@@ -293,10 +295,12 @@ def test_who_writes_more_than_may_be_pending_waits(server: RedisServer) -> None:
             await eventually(lambda: is_full(writes))
             # One that is pending already needs no room.
             await asyncio.wait_for(cache.set("2", "again"), 60)
+            await asyncio.wait_for(cache.set("0", "again"), 60)
+            await asyncio.wait_for(cache.set("0", "once more"), 60)
             assert series(registry)["write_behind_pending"] == 3
             store.gate.set()
             await asyncio.gather(*writes)
-        assert store.values == {**{str(number): number for number in range(10)}, "2": "again"}
+        assert store.values == {**{str(number): number for number in range(10)}, "2": "again", "0": "once more"}
 
     async def is_full(writes: list[asyncio.Task[None]]) -> bool:
         return sum(write.done() for write in writes) == 3

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -31,6 +32,8 @@ class Behind:
         self._tally = tally
         self._waiting: dict[str, bytes | None] = {}
         self._leaving: dict[str, bytes | None] = {}
+        # Keys that were written again while their write was under way.
+        self._in_both = 0
         self._changed = asyncio.Condition()
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
@@ -47,9 +50,11 @@ class Behind:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         for key, data in writes.items():
-            if key not in self._waiting and self._pending() >= self._options.most_pending:
+            if not self._has_room(key):
                 async with self._changed:
-                    await self._changed.wait_for(lambda key=key: key in self._waiting or self._has_room())  # type: ignore[misc]
+                    await self._changed.wait_for(partial(self._has_room, key))
+            if key in self._leaving and key not in self._waiting:
+                self._in_both += 1
             self._waiting[key] = data
             self._count()
         async with self._changed:
@@ -73,10 +78,10 @@ class Behind:
             raise UnsavedError(f"{self._pending()} writes are not in the store")
 
     def _pending(self) -> int:
-        return len(self._waiting.keys() | self._leaving.keys()) if self._leaving else len(self._waiting)
+        return len(self._waiting) + len(self._leaving) - self._in_both
 
-    def _has_room(self) -> bool:
-        return self._pending() < self._options.most_pending
+    def _has_room(self, key: str) -> bool:
+        return self._pending() < self._options.most_pending or self.find(key) is not None
 
     def _count(self) -> None:
         self._tally.pending = self._pending()
@@ -97,7 +102,7 @@ class Behind:
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, self._options.longest_delay_seconds)
             else:
-                self._leaving = {}
+                self._leave()
                 size = min(2 * size, self._options.batch_size)
                 delay = self._options.first_delay_seconds
             self._count()
@@ -126,4 +131,8 @@ class Behind:
         # At the end, so that others have their turn; what was written since is newer.
         for key, data in self._leaving.items():
             self._waiting.setdefault(key, data)
+        self._leave()
+
+    def _leave(self) -> None:
         self._leaving = {}
+        self._in_both = 0

@@ -34,14 +34,14 @@ class Changes:
         Raises:
             Exception: what the store raised. Then the cache has nothing for the keys.
         """
-        if self._parts.behind is not None:
-            await self._parts.behind.add({key: entry.data for key, entry in entries.items()})
+        if self._store is None:
             await self._keep(entries, started)
-        elif self._store is not None:
-            async with self._locks.held(entries):
-                await self._through(self._sets, list(entries), started, partial(self._store.save_many, values))
-                await self._keep(entries, started)
-        else:
+            return
+        async with self._locks.held(entries):
+            write = partial(self._store.save_many, values)
+            if self._parts.behind is not None:
+                write = partial(self._parts.behind.add, {key: entry.data for key, entry in entries.items()})
+            await self._stored(self._sets, list(entries), started, write)
             await self._keep(entries, started)
 
     async def delete(self, keys: Sequence[str], started: float) -> None:
@@ -50,14 +50,14 @@ class Changes:
         Raises:
             Exception: what the store raised. The cache has nothing for the keys all the same.
         """
-        if self._parts.behind is not None:
-            await self._parts.behind.add(dict.fromkeys(keys))
+        if self._store is None:
             await self.forget(keys, started)
-        elif self._store is not None:
-            async with self._locks.held(keys):
-                await self._through(self._deletes, keys, started, partial(self._store.delete_many, keys))
-                await self.forget(keys, started)
-        else:
+            return
+        async with self._locks.held(keys):
+            write = partial(self._store.delete_many, keys)
+            if self._parts.behind is not None:
+                write = partial(self._parts.behind.add, dict.fromkeys(keys))
+            await self._stored(self._deletes, keys, started, write)
             await self.forget(keys, started)
 
     async def forget(self, keys: Sequence[str], started: float) -> None:
@@ -105,14 +105,17 @@ class Changes:
             self._sets.ok += len(changes)
         self._sets.waited(perf_counter() - started)
 
-    async def _through(
+    async def _stored(
         self, operation: Operation, keys: Sequence[str], started: float, write: Callable[[], Awaitable[None]]
     ) -> None:
-        operation.begin()
+        # Behind the cache there is no work for the store yet, but at most a wait for room.
+        is_work = self._parts.behind is None
+        if is_work:
+            operation.begin()
         try:
             await write()
         except BaseException as error:
-            # The store may have it or not.
+            # The store may have it or not. A caller can leave while he waits for room behind the cache, too.
             self._parts.nearby.changed(keys)
             forgotten = self._parts.writes.add([Change("delete", key, self._deletes) for key in keys])
             nobody_waits(forgotten)
@@ -122,4 +125,5 @@ class Changes:
                 await asyncio.wait((forgotten,))
             raise
         finally:
-            operation.end()
+            if is_work:
+                operation.end()
