@@ -1,6 +1,7 @@
 """What is read is what was written, from both layers; who loads, and what is kept of it; what is counted."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import zlib
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from exporters.instrument.cache import Cache, LoadError, Options, redis_from_environment
+from exporters.instrument.cache import Cache, LoadError, Options, measures, redis_from_environment
 from exporters.instrument.workers import Workers
 from tests.compiling import ROOT
 from tests.instrument.caches import Clock, cache_on, eventually, listening, series
@@ -95,6 +96,9 @@ def test_a_codec_of_ones_own_and_bytes_that_are_no_entry(server: RedisServer) ->
         async with cache_on(server, codec=Bytes(), expected_keys=100, memory_keys=0) as cache:
             await cache.set("a", b"\xff\x00")
             assert await cache.get("a") == b"\xff\x00"
+            # What does not get smaller lies there as it is, behind seven bytes.
+            await cache.set("b", os.urandom(2000))
+            assert server.client.hstrlen("players:1:0", "b") == 2007
             for nonsense in (b"x", b"\xff" * 7, b"\xff" * 6 + b"\x01nothing"):
                 server.client.hset("players:1:0", "a", nonsense)
                 assert await cache.get("a", "nothing") in ("nothing", b"")
@@ -365,6 +369,24 @@ def test_series_count_calls_by_key_and_layers_by_question(server: RedisServer) -
     run(main())
 
 
+def test_work_that_overlaps_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter((10.0, 14.0, 20.0, 21.0))
+    monkeypatch.setattr(measures, "perf_counter", lambda: next(times))
+    operation = measures.Operation()
+    operation.begin()
+    operation.begin()
+    operation.worked(1.0)
+    operation.hit_at_once(1.0)
+    operation.end()
+    operation.end()
+    assert operation.busy_seconds == 4
+    operation.begin()
+    operation.end()
+    operation.worked(0.5)
+    operation.hit_at_once(0.25)
+    assert operation.busy_seconds == 5.75
+
+
 def test_seconds_of_work_count_once_however_many_share_them(server: RedisServer) -> None:
     registry = CollectorRegistry()
 
@@ -407,6 +429,7 @@ def test_worker_processes_count_together_however_they_end(server: RedisServer, t
 
 STAYING = """
 import asyncio
+import os
 from exporters.instrument.cache import Cache, Options, redis_from_environment
 async def main():
     cache = Cache("players", redis_from_environment(), Options(expected_keys=1000, sweep_seconds=0.3))
