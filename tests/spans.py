@@ -38,9 +38,9 @@ class Receiver:
 
 
 @contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Serve on a free port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+def receiver(port: int = 0) -> Iterator[Receiver]:
+    """Serve, on a free port unless one is given."""
+    with ThreadingHTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as server:
         received = Receiver(f"http://127.0.0.1:{server.server_port}")
 
         class Handler(BaseHTTPRequestHandler):

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,11 +25,23 @@ def with_free_ports(overlay: str) -> str:
 
 
 def overlaid(
-    platform: str, overlay: str, folder: Path, environment: str = "demo", *, more: Iterable[Path] = ()
+    platform: str,
+    overlay: str,
+    folder: Path,
+    environment: str = "demo",
+    *,
+    more: Iterable[Path] = (),
+    edited: Callable[[str], str] | None = None,
 ) -> tuple[Plan, Path]:
-    """A platform's plan with an overlay, ports free, and the folder where it is compiled to; ``more`` are domains."""
+    """A platform's plan with an overlay, ports free, and the folder where it is compiled to.
+
+    ``more`` are domains; ``edited`` makes of the platform's own files what is compiled in their place.
+    """
     domains = folder / "domains" / platform
     shutil.copytree(PLATFORMS[platform], domains)
+    if edited is not None:
+        for file in domains.glob("*.yaml"):
+            file.write_text(edited(file.read_text("utf-8")), "utf-8")
     for domain in more:
         shutil.copy(domain, domains)
     (domains / "environments").mkdir(exist_ok=True)
