@@ -6,10 +6,10 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 # Two targets that set up the same .venv must not do so at once.
 .NOTPARALLEL:
-.PHONY: help generate demo test check bench fmt bless
+.PHONY: help generate demo test check bench bench-fastbreak fmt bless
 
 help: ## list the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
 
 generate: .venv/generate ## compile domains/ into output/
 	.venv/bin/tocsin generate
@@ -37,6 +37,10 @@ bench: .venv/development ## measure: compiling, and promtool beside it; scrapes,
 	.venv/bin/python -m tests.bench.latency
 	.venv/instruments/bin/python -m tests.bench.instrument
 	.venv/bin/python -m pytest -q tests/bench/stages.py --benchmark-enable --benchmark-columns=median,stddev,rounds
+
+bench-fastbreak: .venv/development ## measure what FastBreak's document promises of cache, database and API, each target met or not
+	@.ci/setup load
+	.venv/bin/python -m tests.bench.fastbreak
 
 fmt: .venv/development ## format the code
 	.venv/bin/ruff check --quiet --fix
