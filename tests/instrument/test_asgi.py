@@ -16,6 +16,7 @@ from exporters.instrument.http import measures
 from exporters.instrument.interfaces import ASGIApplication, Message, Receive, Scope, Send
 from tests.instrument.calls import LEFT, answering, ask, asked, body, scope, start
 from tests.instrument.measured import ACTIVE, DURATION, RECEIVED, SENT, Kind, Measured
+from tests.instrument.scripts import script
 
 
 class Refused(Exception):
@@ -172,6 +173,101 @@ def test_a_cancelled_request_ends_and_stays_cancelled(registry: CollectorRegistr
 
     assert asyncio.run(cancelled())
     assert Measured.of(registry).active() == 0
+
+
+COLLECTED = """
+import faulthandler, gc
+from prometheus_client import CollectorRegistry, generate_latest
+from exporters.instrument import instrument_asgi
+# A deadlock ends here.
+faulthandler.dump_traceback_later(100, exit=True)
+registry = CollectorRegistry()
+
+class Never:
+    def __await__(self):
+        yield self
+
+async def answer(scope, receive, send):
+    await send({"type": "http.response.start", "status": scope["status"], "headers": []})
+    await Never()
+
+async def send(message):
+    pass
+
+app = instrument_asgi(answer, service_name="shop", registry=registry)
+asked = 0
+
+def request(status):
+    global asked
+    asked += 1
+    scope = {"type": "http", "method": "GET", "path": "/", "http_version": "1.1", "status": status}
+    call = app(scope, None, send)
+    call.send(None)
+    return call
+
+def forgotten(status):
+    cycle = [request(status)]
+    cycle.append(cycle)
+
+forgotten(200)
+gc.collect()
+gc.disable()
+# What was imported needs no looking through.
+gc.freeze()
+
+def with_a_collection_in_it(does, after, status):
+    forgotten(status)
+    gc.set_threshold(gc.get_count()[0] + after, 1000, 1000)
+    gc.enable()
+    does()
+    gc.disable()
+    gc.collect()
+
+for allocations in range(1, 100):
+    with_a_collection_in_it(lambda: list(registry.collect()), allocations, 200)
+for allocations in range(1, 30):
+    # Both of a label set that is new.
+    with_a_collection_in_it(request(500 + allocations).close, allocations, 300 + allocations)
+samples = [one for family in registry.collect() for one in family.samples]
+found = sum(one.value for one in samples if one.name == "http_server_request_duration_seconds_count")
+assert found == asked, (found, asked)
+"""
+
+
+def test_a_request_that_the_garbage_collector_ends_counts_wherever_a_collection_begins() -> None:
+    script(COLLECTED)
+
+
+FORKED = """
+import faulthandler, os, threading
+from prometheus_client import CollectorRegistry
+from exporters.instrument.http.measures import measures_of
+measures = measures_of(CollectorRegistry(), ())
+kind = measures.kind("GET", "http", "1.1")
+kind.record(("/", 200, ""), 0.1, 0, 5)
+(requests,) = measures._series._requests.values()
+held, done = threading.Event(), threading.Event()
+
+def counting():
+    with requests._lock:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=counting)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    faulthandler.dump_traceback_later(60, exit=True)
+    kind.record(("/", 200, ""), 0.1, 0, 5)
+    os._exit(0)
+done.set()
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_that_is_forked_while_a_thread_counts_goes_on_to_count() -> None:
+    script(FORKED)
 
 
 def test_each_stream_has_its_own_size_and_lasts_until_its_end(registry: CollectorRegistry) -> None:

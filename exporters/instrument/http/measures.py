@@ -34,7 +34,8 @@ class Measures:
         self._series: Series = make(registry, buckets)
         self._kinds: dict[tuple[str, str, str], Kind] = {}
         self._label_sets = 0
-        self._lock = threading.Lock()
+        # As in ``OwnSeries``: a garbage collection under it may end a request.
+        self._lock = threading.RLock()
         os.register_at_fork(after_in_child=self._begin_at_zero)
 
     def kind(self, method: str, scheme: str, version: str) -> "Kind":
@@ -67,7 +68,7 @@ class Measures:
             return kind
 
     def _begin_at_zero(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._series.begin_at_zero()
 
 

@@ -78,6 +78,8 @@ class OwnSeries(Collector):
 
     def begin_at_zero(self) -> None:
         """See ``Series``."""
+        for requests in self._requests.values():
+            requests.begin_anew()
         for active in self._active.values():
             active.begin_at_zero()
 
@@ -101,13 +103,17 @@ class OwnSeries(Collector):
 
 
 class _Requests:
-    """Requests of one label set."""
+    """Requests of one label set.
+
+    Its lock may be taken again by who has it: a garbage collection may begin under it and throw away a request that is
+    being answered, which then counts.
+    """
 
     __slots__ = ("_buckets", "_bytes", "_durations", "_lock", "_received", "_seconds", "_sent", "_sent_bytes")
 
     def __init__(self, buckets: tuple[float, ...]) -> None:
         self._buckets = buckets
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._durations = [0] * (len(buckets) + 1)
         self._received = [0] * (len(SIZE_BUCKETS) + 1)
         self._sent = [0] * (len(SIZE_BUCKETS) + 1)
@@ -124,6 +130,10 @@ class _Requests:
             self._sent[bisect_left(SIZE_BUCKETS, sent)] += 1
             self._sent_bytes += sent
 
+    def begin_anew(self) -> None:
+        """In a process that was forked: who had the lock may be a thread that is not there."""
+        self._lock = threading.RLock()
+
     def values(self) -> list[tuple[Sequence[float], list[int], float]]:
         """Boundaries, counts and sum of each of the three."""
         with self._lock:
@@ -138,7 +148,7 @@ class _Active:
     __slots__ = ("_lock", "value")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.value = 0
 
     def inc(self) -> None:
@@ -150,7 +160,7 @@ class _Active:
             self.value -= 1
 
     def begin_at_zero(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.value = 0
 
 
