@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Metric
 from exporters.instrument.host import Host, devices, measure_host, memory
 from exporters.instrument.host.filesystems import FileSystems, Usage
 from exporters.instrument.host.mounts import Mount, places
-from exporters.instrument.host.processors import Processors
+from exporters.instrument.host.processors import Processors, cpu_times
 from tests.instrument.measured import Measured
 from tests.instrument.scripts import FOLDER, linted, script
 from tests.programs import until
@@ -118,6 +118,14 @@ class Clock:
             )
             if name == "system_cpu_utilization"
         }
+
+
+def test_a_processor_keeps_its_number_when_another_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
+    (tmp_path / "stat").write_text("cpu  400 0 0 800\ncpu0 100 0 0 0 0 0 0 0 0 0\ncpu2 300 0 0 0 0 0 0 0 0 0\nintr 1\n")
+    assert {number: times["user"] for number, times in cpu_times().items()} == {0: 1.0, 2: 3.0}
 
 
 def test_shares_are_those_since_the_look_before_and_no_look_is_a_moment() -> None:

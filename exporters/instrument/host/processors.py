@@ -1,7 +1,9 @@
 """Processors: time by state since the start, its share since the last look, and the load."""
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import psutil
 from prometheus_client import Metric
@@ -11,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 LEAST_SECONDS = 1.0
 # The kernel counts guests as users too, so with these the sum would be more than the time.
 _COUNTED_TWICE = ("guest", "guest_nice")
+_PROCESSOR = re.compile(r"^cpu([0-9]+) ", re.MULTILINE)
 # Seconds by processor, then by state.
 Times = Mapping[int, Mapping[str, float]]
 
@@ -32,7 +35,7 @@ class Processors:
         """The time, its shares from the first second on, and the load."""
         now, times = self._clock(), self._read()
         if now - self._looked >= LEAST_SECONDS:
-            # A processor that was switched on or off moves the numbers of the others.
+            # Elsewhere than on Linux one that was switched on or off moves the numbers of the others.
             self._shares = shares(self._times, times) if self._times.keys() == times.keys() else {}
             self._looked, self._times = now, times
         yield _by_state(CounterMetricFamily, "system_cpu_time_seconds", "Time of each logical CPU by state.", times)
@@ -50,10 +53,20 @@ class Processors:
 
 def cpu_times() -> Times:
     """What each processor did since the machine began, with psutil's names of states."""
+    found = psutil.cpu_times(percpu=True)
     return {
         number: {name: seconds for name, seconds in times._asdict().items() if name not in _COUNTED_TWICE}
-        for number, times in enumerate(psutil.cpu_times(percpu=True))
+        for number, times in zip(_numbers() or range(len(found)), found, strict=True)
     }
+
+
+def _numbers() -> list[int]:
+    """The processors that are on, by the kernel's numbers, which psutil leaves out; none where it is not Linux."""
+    try:
+        text = Path(getattr(psutil, "PROCFS_PATH", "/proc"), "stat").read_text()
+    except OSError:
+        return []
+    return [int(number) for number in _PROCESSOR.findall(text)]
 
 
 def shares(before: Times, after: Times) -> Times:
