@@ -64,7 +64,11 @@ class Service:
         return self.portal.call(self._players.load, name)
 
     def score(self, moment: str) -> float:
-        """The price of a moment for 100, from the cache or else the database."""
+        """The price of a moment for 100, from the cache or else the database.
+
+        Raises:
+            LookupError: there is no such moment.
+        """
 
         async def loaded(moment: str) -> float:
             return float((await to_thread.run_sync(self.rows, ONE, int(moment)))[0]["price_usd"]) / 100
@@ -104,7 +108,11 @@ def service() -> Flask:
 
     @app.get("/analyses/<int:moment>")
     def analysis(moment: int) -> ResponseReturnValue:
-        return jsonify(score=work.score(str(moment)), confidence=work.confidence())
+        try:
+            score = work.score(str(moment))
+        except LookupError:
+            abort(404)
+        return jsonify(score=score, confidence=work.confidence())
 
     @app.get("/health")
     def health() -> ResponseReturnValue:

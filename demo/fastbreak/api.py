@@ -7,12 +7,12 @@ them; ``PLAYERS_URL``, another service that is asked in batches; ``MODEL_URL``, 
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 from fastapi import FastAPI, HTTPException
 from psycopg.rows import dict_row
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from demo.fastbreak.moments import OF_A_PLAY, ONE, PORTFOLIO, Moments
 from exporters.instrument import debug_logs, instrument_asgi
@@ -31,7 +31,8 @@ TARGETS = [0.2]
 class Price(BaseModel):
     """What a moment costs from now on."""
 
-    price_usd: float
+    # What the table can hold: a NaN would be saved, and make every portfolio that has the moment worth NaN.
+    price_usd: Annotated[float, Field(ge=0, le=9_999_999_999, allow_inf_nan=False)]
 
 
 class Service:
