@@ -118,7 +118,8 @@ ALERTS = (
     _graph("system/high_response_time", r"[2-9][\d.]*s", "> 2s", "high"),
     _graph("system/low_throughput", r"[\d.]{2,5} requests/s", "< 100 rps", "warning"),
     _graph("system/high_error_rate", r"[1-9][\d.]*%", "> 1%", "critical"),
-    _graph("system/low_uptime", r"99\.8\d*%", "< 99.9%", "critical"),
+    # Four digits are shown: just below the threshold is 99.9, too.
+    _graph("system/low_uptime", r"99\.(?:8\d*|9)%", "< 99.9%", "critical"),
     _documented("collections/settlement_overdue", r"3 rows, worst 1d 6h \d+m \d+s",
                 "settlement_age > 24 hours AND priority = high"),
     _documented("collections/payment_failure", r"1 row, worst \$4200\.00",
