@@ -300,3 +300,87 @@ def test_warming_loads_what_is_missing_and_counts_it(server: RedisServer) -> Non
             assert await cache.get_many(keys) == {}
 
     run(main())
+
+
+@pytest.mark.parametrize("message", [b"5", b"null", b'["x", "keys", ["a"]]', b'["x", "tag", {}]', b"\xff", b"[]"])
+def test_a_message_of_somebody_else_is_no_end_of_listening(server: RedisServer, message: bytes) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        async with cache_on(server, registry=registry) as cache:
+            await listening(server, cache, registry)
+            listener = cache._parts._subscription._task
+            await cache.set("kept", 1)
+            server.client.publish("players:changes", message)
+            await cache.set("a", 1)
+            server.client.publish("players:changes", b'["somebody", "keys", "a"]')
+            await eventually(lambda: has_keys(1))
+            assert listener is not None
+            assert not listener.done()
+
+    async def has_keys(number: int) -> bool:
+        return series(registry)["keys memory"] == number
+
+    run(main())
+
+
+def test_a_tags_set_has_no_more_members_than_there_are_entries(server: RedisServer) -> None:
+    def members() -> Any:
+        return sorted({*server.client.smembers("players:tag:team"), *server.client.smembers("players:tag:all")})
+
+    async def main() -> None:
+        async with cache_on(server) as cache:
+            for end in (
+                cache.delete("a"),
+                cache.set("a", 2),
+                cache.invalidate("a"),
+                cache.warm({"a": 1}),
+                cache.invalidate_tag("team"),
+            ):
+                await cache.set("a", 1, tags=["team", "all"])
+                assert members() == [b"7:a"]
+                await end
+                assert members() == []
+            # Of two tags one is left.
+            await cache.set("a", 1, tags=["team", "all"])
+            await cache.set("a", 1, tags=["all"])
+            assert server.client.exists("players:tag:team") == 0
+            assert 0 < int(str(server.client.ttl("players:tag:all"))) < 4000
+            await cache.invalidate_tag("all")
+            assert await cache.get("a") is None
+
+    run(main())
+
+
+def test_what_lives_shorter_than_a_load_takes_is_not_forgotten_before_it_ends(server: RedisServer) -> None:
+    async def main() -> None:
+        async with cache_on(server, sweep_seconds=0.01) as cache:
+            await cache.set("a", 1, ttl_seconds=0.01)
+            # Its version has to be there for an hour.
+            assert int(str(server.client.pttl("players:10:7"))) > 3_000_000
+
+    run(main())
+
+
+def test_the_sweeper_goes_on_after_what_it_did_not_expect(server: RedisServer) -> None:
+    registry = CollectorRegistry()
+
+    async def main() -> None:
+        server.client.set("players:10:size", "nonsense")
+        async with cache_on(server, registry=registry, sweep_seconds=0.1) as cache:
+            await cache.set("a", 1)
+            await eventually(lambda: has_read())
+            server.client.delete("players:10:size")
+            await eventually(lambda: has_counted())
+
+    reads = 0
+
+    async def has_read() -> bool:
+        nonlocal reads
+        reads += 1
+        return reads > 50
+
+    async def has_counted() -> bool:
+        return series(registry)["keys redis"] == 1
+
+    run(main())

@@ -43,7 +43,8 @@ class Subscription:
             channel = self._redis.pubsub()
             try:
                 await self._listen(channel)
-            except (RedisError, OSError) as error:
+            except Exception as error:
+                # Whatever it is: who does not listen again has old values for good.
                 _log.debug("the connection for messages is lost: %s", type(error).__name__)
             finally:
                 with contextlib.suppress(RedisError, OSError):
@@ -77,7 +78,9 @@ class Subscription:
         elif message["type"] == "message":
             try:
                 sender, kind, *names = orjson.loads(message["data"])  # type: ignore[arg-type]
-            except ValueError:
+            except (ValueError, TypeError):
+                return
+            if not all(isinstance(name, str) for name in names):
                 return
             if sender != self._layout.sender:
                 self._take(kind, names)

@@ -56,7 +56,9 @@ class Sweeper:
                     self._seconds if known else self._seconds / _HASTE
                 ):
                     await asyncio.sleep(self._seconds / _HASTE)
-            except AwayError:
+            except Exception as error:
+                # Whatever it is: without the walk Redis grows for good.
+                _log.debug("the walk has stopped, and begins anew: %s", type(error).__name__)
                 await asyncio.sleep(self._seconds / _HASTE)
 
     async def _is_ours(self) -> bool:

@@ -2,6 +2,7 @@
 -- KEYS: the tag's set, the tag's version. ARGV: the tag, prefix of the hashes, channel, message, a version, length of a
 -- lease in milliseconds, how many at most.
 local tag, hashes, version, lease = ARGV[1], ARGV[2], ARGV[5], tonumber(ARGV[6])
+local tags = string.sub(KEYS[1], 1, #KEYS[1] - #tag)
 
 local function changed(key)
   -- Also where there is no memory left, for which alone it could fail.
@@ -21,6 +22,9 @@ for _, member in ipairs(redis.call('SPOP', KEYS[1], ARGV[7])) do
     if string.find(names, '\0' .. tag .. '\0', 1, true) then
       removed = removed + redis.call('HDEL', hashes .. number, field)
       changed(hashes .. number)
+      for other in string.gmatch(names, '[^%z]+') do
+        if other ~= tag then redis.pcall('SREM', tags .. other, member) end
+      end
     end
   end
 end

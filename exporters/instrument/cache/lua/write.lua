@@ -10,14 +10,27 @@ local function live(key, milliseconds)
   if redis.call('PTTL', key) < milliseconds then redis.call('PEXPIRE', key, milliseconds) end
 end
 
+-- Who leaves an entry leaves its tags' sets too: they would grow for as long as others have the tag.
+local function untag(value, hash, field)
+  if value and #value > 9 and math.floor(string.byte(value, 7) / 2) % 2 == 1 then
+    local member = string.match(hash, '%d+$') .. ':' .. field
+    local length = struct.unpack('>I2', string.sub(value, 8, 9))
+    for tag in string.gmatch(string.sub(value, 10, 9 + length), '[^%z]+') do
+      redis.pcall('SREM', tags .. tag, member)
+    end
+  end
+end
+
 for i = 1, #KEYS do
   local hash, kind, field = KEYS[i], ARGV[at], ARGV[at + 1]
+  local before = redis.call('HGET', hash, field)
   at = at + 2
   if kind == 'delete' then
     done[i] = redis.call('HDEL', hash, field)
     -- Also where there is no memory left, for which alone it could fail.
     redis.pcall('HSET', hash, '', version)
     live(hash, lease)
+    untag(before, hash, field)
   else
     local value, milliseconds, count = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
     local first = at + 3
@@ -35,7 +48,9 @@ for i = 1, #KEYS do
     end
     done[i] = is_wanted and 1 or 0
     if is_wanted then
-      live(hash, milliseconds)
+      -- Not shorter than a lease, or the version goes before a load that began before the change has ended.
+      live(hash, math.max(milliseconds, lease))
+      untag(before, hash, field)
       for tag = first, first + 2 * count - 1, 2 do
         redis.call('SADD', tags .. ARGV[tag], ARGV[tag + 1])
         live(tags .. ARGV[tag], milliseconds)
