@@ -1,7 +1,9 @@
 """Redis is away: nobody hangs, memory goes on, and what is old does not come back with it."""
 
 import asyncio
+import contextlib
 import logging
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from exporters.instrument.cache import Cache
-from tests.instrument.caches import cache_on, eventually, listening, series
+from exporters.instrument.cache import Cache, Options, redis_from_environment
+from exporters.instrument.cache.layout import WRITE
+from tests.instrument.caches import PATIENT, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run
 from tests.redis_servers import RedisServer, redis_server
 
@@ -298,3 +301,135 @@ def test_a_redis_that_was_never_there(server: RedisServer) -> None:
             server.halt()
 
     run(main())
+
+
+def test_what_was_loaded_before_a_restart_is_not_kept_after_it(tmp_path: Path) -> None:
+    async def main(server: RedisServer) -> None:
+        gate = asyncio.Event()
+        began: list[object] = []
+
+        async def slow(key: str) -> str:
+            began.append(key)
+            await gate.wait()
+            return "old"
+
+        async def slow_many(keys: Any) -> dict[str, str]:
+            began.append(keys)
+            await gate.wait()
+            return dict.fromkeys(keys, "old")
+
+        async def have_begun() -> bool:
+            return len(began) == 2
+
+        async with cache_on(server, **SHORT) as cache, cache_on(server, memory_keys=0, **SHORT) as other:
+            await eventually(lambda: answers(cache))
+            await eventually(lambda: answers(other))
+            server.client.flushall()
+            loading = asyncio.create_task(cache.get_or_load("a", slow))
+            warming = asyncio.create_task(cache.warm(["b"], slow_many))
+            await eventually(have_begun)
+            await other.delete("a", "b")
+            # An empty one knows nothing of the change.
+            server.kill()
+            assert await cache.get("c") is None
+            server.start()
+            await eventually(lambda: answers(cache))
+            gate.set()
+            assert await loading == "old"
+            await warming
+            await eventually(lambda: answers(other))
+            assert await other.get_many("ab") == {}
+
+    with redis_server(tmp_path) as server:
+        run(main(server))
+
+
+def test_what_was_on_its_way_when_redis_was_emptied_is_not_kept(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with cache_on(server, **SHORT) as cache, cache_on(server, memory_keys=0, **SHORT) as other:
+            await eventually(lambda: answers(cache))
+            server.client.flushall()
+            run_now = cache._parts.link.run_now
+            is_first = True
+
+            async def lost(script: Any, keys: Any, arguments: Any) -> Any:
+                nonlocal is_first
+                if script is WRITE and is_first:
+                    is_first = False
+                    await other.delete("a")
+                    server.client.flushall()
+                    raise ConnectionError
+                return await run_now(script, keys, arguments)
+
+            monkeypatch.setattr(cache._parts.link, "run_now", lost)
+            assert await cache.get_or_load("a", load) == "loaded a"
+            await cache.set("b", 1)
+            assert not is_first
+            assert await other.get_many("ab") == {"b": 1}
+
+    run(main())
+
+
+def test_what_nobody_expected_is_no_end_of_trying(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with cache_on(server, **SHORT) as cache:
+            step = cache._parts._recovery.step
+            failures = 2
+
+            async def failing(writes: Any) -> bool:
+                nonlocal failures
+                failures -= 1
+                if failures >= 0:
+                    raise KeyError("run_id")
+                return await step(writes)
+
+            monkeypatch.setattr(cache._parts._recovery, "step", failing)
+            await eventually(lambda: answers(cache))
+            assert failures < 0
+
+    run(main())
+
+
+def test_a_server_that_became_a_replica_is_left_for_the_one_that_took_over(server: RedisServer, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+
+    async def main(successor: RedisServer) -> None:
+        port = server.port
+        pumps: set[asyncio.Task[None]] = set()
+
+        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(65536):
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # As a name that leads to another address from now on: connections that there are stay where they are.
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+            pumps.update(asyncio.create_task(pump(*way)) for way in ((reader, back), (there, writer)))
+
+        async with await asyncio.start_server(connected, "127.0.0.1", 0) as proxy:
+            redis = redis_from_environment({"REDIS_PORT": str(proxy.sockets[0].getsockname()[1])})
+            options = Options(**{**PATIENT, **SHORT})
+            async with Cache("players", redis, options, registry=CollectorRegistry()) as cache:
+                await eventually(lambda: answers(cache))
+                await cache.set("a", "old")
+                port = successor.port
+                server.client.replicaof("127.0.0.1", str(successor.port))
+
+                async def is_there() -> bool:
+                    await cache.set("b", 1)
+                    return bool(successor.client.hexists(f"players:10:{zlib.crc32(b'b') % 10}", "b"))
+
+                await eventually(is_there)
+                cache_memory(cache).clear()
+                assert await cache.get_many("ab") == {"b": 1}
+            server.close()
+            successor.close()
+            await asyncio.wait(pumps)
+
+    with redis_server(tmp_path / "other") as successor:
+        run(main(successor))

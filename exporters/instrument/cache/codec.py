@@ -11,6 +11,9 @@ _HEAD = struct.Struct(">HIB")
 _TAGS = struct.Struct(">H")
 _COMPRESSED, _TAGGED = 1, 2
 SEPARATOR = "\0"
+MOST_TAGS_BYTES = 0xFFFF
+# In seconds since 1970: what the head has room for.
+LATEST = 2**48 / 1000
 
 
 class Codec(Protocol):
@@ -46,11 +49,7 @@ class Entry(NamedTuple):
 
 
 def packed(entry: Entry, compress_from_bytes: int | None) -> bytes:
-    """An entry as it lies in Redis.
-
-    Raises:
-        ValueError: its tags are longer than 64 KiB together.
-    """
+    """An entry as it lies in Redis. It expires before ``LATEST``, and its tags take up to ``MOST_TAGS_BYTES``."""
     flags, data, tags = 0, entry.data, b""
     if compress_from_bytes is not None and len(data) >= compress_from_bytes:
         smaller = zlib.compress(data)
@@ -59,8 +58,6 @@ def packed(entry: Entry, compress_from_bytes: int | None) -> bytes:
     if entry.tags:
         flags |= _TAGGED
         names = SEPARATOR.join(entry.tags).encode()
-        if len(names) > 0xFFFF:
-            raise ValueError("the tags of an entry are longer than 64 KiB")
         tags = _TAGS.pack(len(names)) + names
     milliseconds = int(entry.deadline * 1000)
     return _HEAD.pack(milliseconds >> 32, milliseconds & 0xFFFFFFFF, flags) + tags + data

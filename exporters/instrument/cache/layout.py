@@ -19,6 +19,8 @@ KEYS_PER_HASH = 100
 _TAG_VERSIONS = 1024
 # So long a load may take and still be kept safely.
 LEASE_MILLISECONDS = 3_600_000
+# What no version is: nothing that is loaded for it is kept.
+NEVER = b"-"
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ READ, WRITE, UNTAG, SWEEP = (_script(name) for name in ("read", "write", "untag"
 class Layout:
     """The names in Redis of one cache.
 
-    ``sender`` is this cache object, among all that use the same names.
+    ``sender`` is this cache object, among all that use the same names; ``begin`` makes it.
     """
 
     def __init__(self, name: str, options: Options) -> None:
@@ -55,11 +57,15 @@ class Layout:
         self.sweeper = f"{prefix}:{self.hashes}:sweeper".encode()
         self.size = f"{prefix}:{self.hashes}:size".encode()
         self.run = f"{prefix}:{self.hashes}:run".encode()
-        self.sender = os.urandom(6).hex()
+        self.sender = ""
         self._version_prefix = f"{prefix}:version:"
         self._versions = 0
         # What is expired should be found and counted by the sweeper before Redis removes the hash.
         self._longer_milliseconds = int(2 * options.sweep_seconds * 1000)
+
+    def begin(self) -> None:
+        """Be somebody of one's own: processes that a server forks begin with the same cache object."""
+        self.sender = os.urandom(6).hex()
 
     def number_of(self, key: str) -> int:
         """Which of the hashes a key is in."""

@@ -40,6 +40,7 @@ class Link:
         self._ready = asyncio.Event()
         self._gave_up_at = 0.0
         self._returning: asyncio.Task[None] | None = None
+        self._is_replica = False
 
     @property
     def is_ready(self) -> bool:
@@ -85,6 +86,7 @@ class Link:
 
     def lost(self, error: BaseException | None = None) -> None:
         """Something went wrong: nobody asks Redis before it was put right."""
+        self._is_replica = self._is_replica or _says_replica(error)
         if self._is_ready:
             _log.debug("Redis is away: %s", _reason(error))
             self.begin()
@@ -122,8 +124,14 @@ class Link:
         while True:
             try:
                 async with asyncio.timeout(self._timeout):
+                    if self._is_replica:
+                        # It keeps its connections when another server takes over, whom only new ones reach.
+                        self._is_replica = False
+                        await self.redis.connection_pool.disconnect(inuse_connections=False)
                     has_more = await self._returned()
-            except _ERRORS as error:
+            except Exception as error:
+                # Whatever it is: who does not try again is away for good.
+                self._is_replica = self._is_replica or _says_replica(error)
                 _log.debug("Redis is still away: %s", _reason(error))
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LONGEST_DELAY_SECONDS)
@@ -133,6 +141,13 @@ class Link:
         self._is_ready = True
         self._ready.set()
         _log.debug("Redis is there")
+
+
+def _says_replica(error: BaseException | None) -> bool:
+    # Redis 6 says it of a script in the text alone.
+    return isinstance(error, exceptions.ReadOnlyError) or (
+        isinstance(error, exceptions.ResponseError) and "-READONLY " in str(error)
+    )
 
 
 def _reason(error: BaseException | None) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 from exporters.instrument.cache.codec import Entry
 from exporters.instrument.cache.flight import Flight
+from exporters.instrument.cache.layout import NEVER
 from exporters.instrument.cache.link import AwayError
 from exporters.instrument.cache.parts import Parts
-from exporters.instrument.cache.reads import NEVER, Missing
+from exporters.instrument.cache.reads import Missing
 from exporters.instrument.cache.store import Store
 
 _log = logging.getLogger(__name__)
@@ -107,7 +108,8 @@ class Lookups:
         entry = parts.making.entry_of(data, ttl_seconds, tuple(flight.tags))
         flight.land(data)
         is_kept = False
-        if versions:
+        # After Redis was away the versions may be those of an emptied one.
+        if versions and flight.is_current:
             try:
                 is_kept = bool(await parts.writes.add([parts.making.filling(key, entry, parts.tally.get, versions)]))
             except AwayError:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from exporters.instrument.cache.codec import SEPARATOR, Entry, packed
+from exporters.instrument.cache.codec import LATEST, MOST_TAGS_BYTES, SEPARATOR, Entry, packed
 from exporters.instrument.cache.measures import Operation
 from exporters.instrument.cache.memory import Memory
 from exporters.instrument.cache.options import Options, positive
@@ -31,12 +31,19 @@ class Making:
         return self.entry_of(self.encode(value), ttl_seconds, checked_tags(tags))
 
     def entry_of(self, data: bytes, ttl_seconds: float | None, tags: tuple[str, ...]) -> Entry:
-        """The same of a value that is encoded."""
+        """The same of a value that is encoded.
+
+        Raises:
+            ValueError: the time is no time.
+        """
         if ttl_seconds is None:
             ttl_seconds = self._options.ttl_seconds
         else:
             positive("ttl_seconds", ttl_seconds)
-        return Entry(self._clock() + ttl_seconds * (1 - self._options.ttl_jitter * random.random()), data, tags)
+        deadline = self._clock() + ttl_seconds * (1 - self._options.ttl_jitter * random.random())
+        if deadline >= LATEST:
+            raise ValueError(f"ttl_seconds is {ttl_seconds}, and so late no entry can expire")
+        return Entry(deadline, data, tags)
 
     def keep(self, key: str, entry: Entry) -> Entry:
         """Put an entry into the memory layer, for as long as that trusts itself; what is there now."""
@@ -58,13 +65,21 @@ class Making:
         return change
 
     def change(self, kind: Any, key: str, entry: Entry, operation: Operation) -> Change:
-        """A change with an entry.
-
-        Raises:
-            ValueError: the tags are too long together.
-        """
+        """A change with an entry."""
         raw = packed(entry, self._options.compress_from_bytes)
         return Change(kind, key, operation, entry, raw, ttl_seconds=max(0.0, entry.deadline - self._clock()))
+
+
+def checked_keys(keys: Iterable[str]) -> None:
+    """Refuse what can be no key, before anything is done: later it would fail all that is sent together with it.
+
+    Raises:
+        TypeError: a key is no text.
+        ValueError: a key is empty, or has half of a surrogate pair in it, which no UTF-8 has.
+    """
+    if "" in keys:
+        raise ValueError("a key is empty")
+    "".join(keys).encode()
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -72,7 +87,8 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         TypeError: it is a text, whose letters would each be a tag.
-        ValueError: a tag is empty, or has a zero character in it.
+        ValueError: a tag is empty, has a zero character or half of a surrogate pair in it, or they are longer than
+            64 KiB together.
     """
     if not tags:
         return ()
@@ -81,4 +97,6 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(tags))
     if not all(found) or any(SEPARATOR in tag for tag in found):
         raise ValueError("a tag is empty, or has a zero character in it")
+    if len(SEPARATOR.join(found).encode()) > MOST_TAGS_BYTES:
+        raise ValueError("the tags of an entry are longer than 64 KiB")
     return found

@@ -71,6 +71,7 @@ class Parts:
 
     def begin(self) -> None:
         """Everything that goes on by itself."""
+        self.layout.begin()
         self.link.begin()
         self._subscription.begin()
         self.sweeper.begin()

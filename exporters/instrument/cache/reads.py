@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from exporters.instrument.cache.codec import Entry, unpacked
-from exporters.instrument.cache.layout import READ, Layout
+from exporters.instrument.cache.layout import NEVER, READ, Layout
 from exporters.instrument.cache.link import AwayError, Link
 from exporters.instrument.cache.measures import Operation
 
@@ -16,8 +16,6 @@ _MOST_PER_TRIP = 500
 _MOST_TRIPS = 2
 # A field that no hash of versions has.
 _NO_KEY = "-"
-# What no version is: nothing that is loaded for it is kept.
-NEVER = b"-"
 
 
 @dataclass(frozen=True, slots=True)

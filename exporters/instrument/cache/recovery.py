@@ -37,6 +37,7 @@ class Recovery:
             RedisError, OSError: Redis is away.
         """
         self._nearby.flights.outdate_all()
+        writes.outdate_fills()
         run = str((await self._redis.info("server"))["run_id"]).encode()
         if run != self._known_run:
             await self._met(run)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from exporters.instrument.cache.codec import Entry
 from exporters.instrument.cache.link import AwayError
+from exporters.instrument.cache.making import checked_keys
 from exporters.instrument.cache.parts import Parts
 from exporters.instrument.cache.reads import Missing
 from exporters.instrument.cache.writes import Change
@@ -30,6 +31,7 @@ class Warming:
 
     async def take(self, values: Sequence[tuple[str, Any]]) -> int:
         """Bring values in, in place of what was there; how many."""
+        checked_keys([key for key, _ in values])
         parts, changes = self._parts, []
         for key, value in values:
             entry = parts.making.entry(value, self._ttl_seconds, self._tags)
@@ -48,6 +50,7 @@ class Warming:
         Raises:
             Exception: what the load raised.
         """
+        checked_keys(keys)
         parts = self._parts
         keys = [key for key in dict.fromkeys(keys) if key not in parts.memory]
         found = await asyncio.gather(*(parts.quiet_reads.find(key) for key in keys), return_exceptions=True)
@@ -60,13 +63,14 @@ class Warming:
                 tags = await parts.quiet_reads.versions(self._tags)
         except AwayError:
             tags = None
+        outdated = parts.writes.outdated
         values = await load_many(list(missing))
         changes = []
         for key in missing.keys() & values.keys():
             entry = parts.making.entry(values[key], self._ttl_seconds, self._tags)
             change = parts.making.change("fill", key, entry, parts.unmeasured)
             one = missing[key]
-            if isinstance(one, Missing) and tags is not None:
+            if isinstance(one, Missing) and tags is not None and outdated == parts.writes.outdated:
                 change.versions = [(parts.layout.hash_of(key), one.version), *tags]
                 changes.append(change)
             elif not parts.link.is_ready and parts.memory.has_room():

@@ -5,12 +5,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import orjson
 
 from exporters.instrument.cache.codec import Entry
-from exporters.instrument.cache.layout import LEASE_MILLISECONDS, UNTAG, WRITE, Layout
+from exporters.instrument.cache.layout import LEASE_MILLISECONDS, NEVER, UNTAG, WRITE, Layout
 from exporters.instrument.cache.link import Link
 from exporters.instrument.cache.measures import Operation
 
@@ -67,6 +68,7 @@ class Change:
 class Writes:
     """The queue of one cache.
 
+    ``outdated``: how often versions that were read before were made worthless.
     ``done``: told of each change that Redis has taken; ``failed``: of those of which that is not known.
     """
 
@@ -82,7 +84,9 @@ class Writes:
         self._done = done
         self._failed = failed
         self._queue: deque[Change] = deque()
+        self._on_trip: Sequence[Change] = ()
         self._trip: asyncio.Task[None] | None = None
+        self.outdated = 0
 
     def add(self, changes: Sequence[Change]) -> "asyncio.Future[int]":
         """Put changes, at least one, into the queue; what is awaited is the end of all."""
@@ -99,6 +103,13 @@ class Writes:
         """Come back when all are done."""
         while self._trip is not None and not self._trip.done():
             await asyncio.wait((self._trip,))
+
+    def outdate_fills(self) -> None:
+        """Redis may have lost the versions: what was loaded for those that it had is not kept, sent or not."""
+        self.outdated += 1
+        for change in (*self._on_trip, *self._queue):
+            if change.kind == "fill":
+                change.versions = [(self._layout.hash_of(change.name), NEVER)]
 
     async def send_now(self, changes: Sequence[Change]) -> list[int]:
         """Send changes of keys, whether Redis is there or not; how many entries each made or removed."""
@@ -117,7 +128,7 @@ class Writes:
 
     async def _travel(self) -> None:
         while self._queue:
-            changes = self._next()
+            self._on_trip = changes = self._next()
             operations = {change.operation for change in changes}
             for operation in operations:
                 operation.begin()
@@ -125,7 +136,7 @@ class Writes:
                 if changes[0].kind == "tag":
                     entries = [await self._untag(changes[0].name)]
                 else:
-                    entries = await self._link.run(WRITE, *self._command(changes))
+                    entries = await self._link.call(partial(self.send_now, changes))
                 for change, number in zip(changes, entries, strict=True):
                     self._settle(change, number)
             except Exception as error:
@@ -135,6 +146,7 @@ class Writes:
                     if change.group is not None:
                         change.group.settle(0, error)
             finally:
+                self._on_trip = ()
                 for operation in operations:
                     operation.end()
 
