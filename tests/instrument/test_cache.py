@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from exporters.instrument.cache import Cache, LoadError, Options, measures, redis_from_environment
 from exporters.instrument.workers import Workers
 from tests.compiling import ROOT
-from tests.instrument.caches import Clock, cache_on, eventually, listening, series
+from tests.instrument.caches import Clock, Dictionary, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run, turns
 from tests.programs import program, until
 from tests.redis_servers import RedisServer, redis_server
@@ -123,9 +123,10 @@ def test_entries_expire_in_both_layers_and_somewhat_apart(server: RedisServer) -
         async with cache_on(server, clock=clock, ttl_seconds=100, ttl_jitter=0.1, memory_seconds=1000) as cache:
             many = {f"key{number}": number for number in range(200)}
             await cache.set_many(many)
-            clock.now += 90
+            # Deadlines are in whole milliseconds.
+            clock.now += 89.9
             assert await cache.get_many(many) == many
-            clock.now += 5
+            clock.now += 5.1
             assert 40 < len(await cache.get_many(many)) < 160
             clock.now += 5
             assert await cache.get_many(many) == {}
@@ -508,3 +509,89 @@ def test_calls_that_mean_nothing_are_errors(server: RedisServer) -> None:
     decoding.connection_pool.connection_kwargs["decode_responses"] = True
     with pytest.raises(ValueError, match="decode_responses"):
         Cache("players", decoding, registry=CollectorRegistry())
+
+
+@pytest.mark.parametrize("wrong", ["", "half a pair \ud800"])
+def test_a_key_or_tag_that_is_none_fails_alone(server: RedisServer, wrong: str) -> None:
+    async def main() -> None:
+        async with cache_on(server) as cache, cache_on(server, memory_keys=0) as other:
+            await cache.set("a", 1)
+
+            async def load(key: str) -> str:
+                return key
+
+            async def load_many(keys: object) -> dict[str, str]:
+                return {}
+
+            calls = [
+                cache.get(wrong), cache.get_many(["a", wrong]), cache.get_or_load(wrong, load), cache.set(wrong, 1),
+                cache.set_many({"a": 2, wrong: 1}), cache.delete(wrong), cache.invalidate("a", wrong),
+                cache.warm({wrong: 1}), cache.warm([wrong], load_many), cache.invalidate_tag(wrong),
+                cache.set("a", 2, tags=[wrong]), cache.get_or_load("b", load, tags=[wrong]),
+            ]  # fmt: skip
+            good = cache.set("b", 1)
+            answers = await asyncio.gather(*calls, good, return_exceptions=True)
+            assert [
+                type(answer) for answer in answers if answer is not None and not isinstance(answer, ValueError)
+            ] == []
+            assert answers[-1] is None
+            # Redis is not taken for away because of it, now or later.
+            assert await other.get_many("ab") == {"a": 1, "b": 1}
+            assert await cache.get_many("ab") == {"a": 1, "b": 1}
+            assert cache._parts.link.is_ready
+
+    run(main())
+
+
+@pytest.mark.parametrize("wrong", [{"ttl_seconds": 1e13}, {"tags": ["a" * 40_000, "b" * 40_000]}])
+def test_what_cannot_be_an_entry_does_not_get_to_the_store_either(server: RedisServer, wrong: dict[str, Any]) -> None:
+    async def main() -> None:
+        store = Dictionary()
+        async with cache_on(server, store=store) as cache:
+            await cache.set("a", "old")
+            with pytest.raises(ValueError, match=r"ttl_seconds is 1|longer than 64 KiB"):
+                await cache.set("a", "new", **wrong)
+            assert store.values == {"a": "old"}
+            assert await cache.get("a") == "old"
+
+    run(main())
+
+
+FORKED = """
+import asyncio, os, redis
+from types import SimpleNamespace
+from prometheus_client import REGISTRY
+from exporters.instrument.cache import Cache, Options, redis_from_environment
+from tests.instrument.caches import listening
+options = Options(memory_seconds=10_000, timeout_seconds=20, patience_seconds=20)
+cache = Cache("players", redis_from_environment(), options)
+begun, begin = os.pipe()
+async def worker():
+    async with cache:
+        await asyncio.to_thread(os.read, begun, 1)
+        await cache.set("a", "new")
+async def main():
+    async with cache:
+        await listening(SimpleNamespace(client=redis.Redis(port=int(os.environ["REDIS_PORT"]))), cache, REGISTRY)
+        await cache.set("a", "old")
+        assert await cache.get("a") == "old"
+        os.write(begin, b".")
+        async with asyncio.timeout(20):
+            while await cache.get("a") == "old":
+                await asyncio.sleep(0.01)
+        print(await cache.get("a"))
+if os.fork():
+    asyncio.run(main())
+else:
+    asyncio.run(worker())
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_processes_that_were_forked_with_one_cache_object_hear_each_other(server: RedisServer) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=120, cwd=ROOT,
+        env={**server.environment, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout == "new\n", done.stderr

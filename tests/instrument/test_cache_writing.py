@@ -373,3 +373,83 @@ def test_write_behind_without_a_store_is_an_error(server: RedisServer) -> None:
 def test_options_that_mean_nothing_are_errors(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         WriteBehind(**wrong)
+
+
+def test_a_store_that_is_cancelled_from_within_is_one_that_fails(server: RedisServer) -> None:
+    class Cancelled(Dictionary):
+        async def save_many(self, values: Mapping[str, Any]) -> None:
+            await super().save_many(values)
+            if len(self.calls) == 1:
+                self.values.clear()
+                raise asyncio.CancelledError
+
+    async def main() -> None:
+        store = Cancelled()
+        async with cache_on(server, store=store, write_behind=AT_ONCE) as cache:
+            await cache.set("a", 1)
+        assert store.values == {"a": 1}
+
+    run(main())
+
+
+def test_who_waits_for_room_while_the_cache_is_closed_is_in_the_store_too(server: RedisServer) -> None:
+    async def main() -> None:
+        store = Dictionary()
+        store.gate.clear()
+        cache = cache_on(server, store=store, write_behind=WriteBehind(interval_seconds=0, most_pending=1))
+        writes = [asyncio.create_task(cache.set(str(number % 4), number)) for number in range(8)]
+        await eventually(lambda: is_called(store))
+        closing = asyncio.create_task(cache.close())
+        await turns()
+        store.gate.set()
+        await closing
+        await asyncio.wait_for(asyncio.gather(*writes), 60)
+        assert store.values == {str(number % 4): number for number in range(4, 8)}
+
+    run(main())
+
+
+def test_who_waits_for_room_that_never_comes_is_told_when_the_cache_is_closed(server: RedisServer) -> None:
+    async def main() -> None:
+        store = Dictionary()
+        store.gate.clear()
+        cache = cache_on(server, store=store, write_behind=WriteBehind(interval_seconds=0, most_pending=1))
+        writes = [asyncio.create_task(cache.set(str(number), number)) for number in range(3)]
+        await eventually(lambda: is_called(store))
+        with pytest.raises(UnsavedError, match="1 writes are not in the store"):
+            await cache.close(timeout_seconds=0.05)
+        found = await asyncio.wait_for(asyncio.gather(*writes, return_exceptions=True), 60)
+        assert [type(one) for one in found] == [type(None), UnsavedError, UnsavedError]
+
+    run(main())
+
+
+@pytest.mark.parametrize("call", ["set", "delete"])
+def test_a_write_under_way_while_the_cache_is_closed_gets_to_redis(server: RedisServer, call: str) -> None:
+    async def main() -> None:
+        store = Dictionary()
+        async with cache_on(server, memory_keys=0) as other:
+            cache = cache_on(server, store=store)
+            await cache.set("a", "old")
+            store.gate.clear()
+            write = asyncio.create_task(cache.set("a", "new") if call == "set" else cache.delete("a"))
+            await turns()
+            closing = asyncio.create_task(cache.close())
+            await turns()
+            store.gate.set()
+            await asyncio.gather(write, closing)
+            assert await other.get("a") == ("new" if call == "set" else None)
+            # One that takes longer than the end may take is left alone.
+            cache = cache_on(server, store=store)
+            store.gate.clear()
+            write = asyncio.create_task(cache.set("a", "newer"))
+            await turns()
+            await asyncio.wait_for(cache.close(timeout_seconds=0.05), 60)
+            store.gate.set()
+            await asyncio.wait_for(write, 60)
+
+    run(main())
+
+
+async def is_called(store: Dictionary) -> bool:
+    return bool(store.calls)

@@ -36,6 +36,7 @@ class Behind:
         self._in_both = 0
         self._changed = asyncio.Condition()
         self._is_closing = False
+        self._is_over = False
         self._task: asyncio.Task[None] | None = None
 
     def find(self, key: str) -> tuple[bytes | None] | None:
@@ -46,13 +47,19 @@ class Behind:
         return None
 
     async def add(self, writes: Mapping[str, bytes | None]) -> None:
-        """Take writes, as soon as there is room; of many, one after the other."""
+        """Take writes, as soon as there is room; of many, one after the other.
+
+        Raises:
+            UnsavedError: there was no room before the end.
+        """
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
         for key, data in writes.items():
             if not self._has_room(key):
                 async with self._changed:
-                    await self._changed.wait_for(partial(self._has_room, key))
+                    await self._changed.wait_for(partial(self._has_room_or_end, key))
+            if self._is_over:
+                raise UnsavedError("the cache is closed")
             if key in self._leaving and key not in self._waiting:
                 self._in_both += 1
             self._waiting[key] = data
@@ -67,14 +74,17 @@ class Behind:
             UnsavedError: there was not enough time.
         """
         self._is_closing = True
-        if self._task is None:
-            return
+        if self._task is not None:
+            async with self._changed:
+                self._changed.notify_all()
+            await asyncio.wait((self._task,), timeout=timeout_seconds)
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.wait((self._task,))
+        self._is_over = True
         async with self._changed:
             self._changed.notify_all()
-        await asyncio.wait((self._task,), timeout=timeout_seconds)
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait((self._task,))
+        if self._pending():
             raise UnsavedError(f"{self._pending()} writes are not in the store")
 
     def _pending(self) -> int:
@@ -82,6 +92,9 @@ class Behind:
 
     def _has_room(self, key: str) -> bool:
         return self._pending() < self._options.most_pending or self.find(key) is not None
+
+    def _has_room_or_end(self, key: str) -> bool:
+        return self._is_over or self._has_room(key)
 
     def _count(self) -> None:
         self._tally.pending = self._pending()
@@ -91,11 +104,16 @@ class Behind:
         while True:
             await self._wait_for_a_batch()
             if not self._waiting:
+                self._is_over = True
                 return
             self._leaving = {key: self._waiting.pop(key) for key in tuple(islice(self._waiting, size))}
             try:
                 await self._send(self._leaving)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                task = asyncio.current_task()
+                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                    raise
+                # The store may have been cancelled from within, too.
                 _log.debug("the store did not take %d writes: %s", len(self._leaving), type(error).__name__)
                 self._put_back()
                 size = max(1, size // 2)

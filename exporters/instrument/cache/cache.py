@@ -14,7 +14,7 @@ from exporters.instrument.cache.changes import Changes
 from exporters.instrument.cache.codec import Entry
 from exporters.instrument.cache.link import AwayError
 from exporters.instrument.cache.lookups import Lookups
-from exporters.instrument.cache.making import checked_tags
+from exporters.instrument.cache.making import checked_keys, checked_tags
 from exporters.instrument.cache.measures import measures_of
 from exporters.instrument.cache.options import Options, WriteBehind
 from exporters.instrument.cache.parts import Parts
@@ -277,9 +277,11 @@ class Cache:
         if self._is_closed:
             return
         self._is_closed = True
+        deadline = time.monotonic() + timeout_seconds
         try:
+            await self._changes.close(timeout_seconds)
             if self._parts.behind is not None:
-                await self._parts.behind.close(timeout_seconds)
+                await self._parts.behind.close(max(0.0, deadline - time.monotonic()))
         finally:
             if self._passing_on is not None:
                 self._passing_on.cancel()
@@ -297,8 +299,7 @@ class Cache:
         await self.close()
 
     def _begin(self, *keys: str) -> None:
-        if "" in keys:
-            raise ValueError("a key is empty")
+        checked_keys(keys)
         if self._is_closed:
             raise RuntimeError(f"the cache {self._name} is closed")
         loop = asyncio.get_running_loop()

@@ -1,8 +1,10 @@
 """Changes of the application: to the store by the mode of writing, and to both layers."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -26,6 +28,9 @@ class Changes:
         self._parts = parts
         self._store = store
         self._locks = Locks()
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._sets, self._deletes = parts.tally.set, parts.tally.delete
 
     async def set(self, values: Mapping[str, Any], entries: Mapping[str, Entry], started: float) -> None:
@@ -37,7 +42,7 @@ class Changes:
         if self._store is None:
             await self._keep(entries, started)
             return
-        async with self._locks.held(entries):
+        async with self._alone(entries):
             write = partial(self._store.save_many, values)
             if self._parts.behind is not None:
                 write = partial(self._parts.behind.add, {key: entry.data for key, entry in entries.items()})
@@ -53,7 +58,7 @@ class Changes:
         if self._store is None:
             await self.forget(keys, started)
             return
-        async with self._locks.held(keys):
+        async with self._alone(keys):
             write = partial(self._store.delete_many, keys)
             if self._parts.behind is not None:
                 write = partial(self._parts.behind.add, dict.fromkeys(keys))
@@ -87,6 +92,24 @@ class Changes:
             self._parts.tally.by_tag += removed
             self._deletes.ok += 1
         self._deletes.waited(perf_counter() - started)
+
+    async def close(self, timeout_seconds: float) -> None:
+        """Come back when all writes to the store are in the cache too, or after so long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                await self._idle.wait()
+
+    @asynccontextmanager
+    async def _alone(self, keys: Iterable[str]) -> AsyncIterator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            async with self._locks.held(keys):
+                yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def _keep(self, entries: Mapping[str, Entry], started: float) -> None:
         resumed = perf_counter()
