@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from prometheus_client import CollectorRegistry, Metric
 
 from exporters.instrument.host import Host, devices, measure_host, memory
 from exporters.instrument.host.filesystems import FileSystems, Usage
-from exporters.instrument.host.mounts import Mount, places
+from exporters.instrument.host.mounts import Mount, mounted, places
 from exporters.instrument.host.processors import Processors, cpu_times
 from tests.instrument.measured import Measured
 from tests.instrument.scripts import FOLDER, linted, script
@@ -126,6 +127,10 @@ def test_a_processor_keeps_its_number_when_another_is_switched_off(
     monkeypatch.setattr(psutil, "PROCFS_PATH", str(tmp_path))
     (tmp_path / "stat").write_text("cpu  400 0 0 800\ncpu0 100 0 0 0 0 0 0 0 0 0\ncpu2 300 0 0 0 0 0 0 0 0 0\nintr 1\n")
     assert {number: times["user"] for number, times in cpu_times().items()} == {0: 1.0, 2: 3.0}
+    # Between the two readings another one went.
+    psutil_found = psutil.cpu_times(percpu=True)[:1]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: psutil_found)
+    assert {number: times["user"] for number, times in cpu_times().items()} == {0: 1.0}
 
 
 def test_shares_are_those_since_the_look_before_and_no_look_is_a_moment() -> None:
@@ -186,6 +191,12 @@ PAIRS = [
 )
 def test_which_file_systems_count(everything: list[Mount], local: list[Mount], found: dict[str, list[str]]) -> None:
     assert places(everything, local) == found
+
+
+def test_in_a_chroot_the_root_counts_though_it_is_no_mount(monkeypatch: pytest.MonkeyPatch) -> None:
+    proc = SimpleNamespace(device="proc", mountpoint="/proc", fstype="proc")
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: [proc] if all else [])
+    assert mounted() == {"root": ["/"]}
 
 
 def test_a_file_system_that_hangs_or_vanishes_is_left_out_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,9 +19,16 @@ class Mount:
     kind: str
 
 
+_ROOT = Mount("root", "/", "unknown")
+
+
 def mounted() -> dict[str, list[str]]:
     """The places of each device that counts, those near the root first."""
-    return places(_partitions(on_all=True), _partitions(on_all=False))
+    everything = _partitions(on_all=True)
+    if all(mount.mountpoint != "/" for mount in everything):
+        # In a chroot the kernel does not say what the root lies on.
+        everything.insert(0, _ROOT)
+    return places(everything, _partitions(on_all=False))
 
 
 def places(everything: Sequence[Mount], on_devices: Sequence[Mount]) -> dict[str, list[str]]:

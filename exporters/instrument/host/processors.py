@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -54,9 +54,13 @@ class Processors:
 def cpu_times() -> Times:
     """What each processor did since the machine began, with psutil's names of states."""
     found = psutil.cpu_times(percpu=True)
+    numbers: Sequence[int] = _numbers()
+    if len(numbers) != len(found):
+        # No Linux, or one was switched on or off between the two readings.
+        numbers = range(len(found))
     return {
         number: {name: seconds for name, seconds in times._asdict().items() if name not in _COUNTED_TWICE}
-        for number, times in zip(_numbers() or range(len(found)), found, strict=True)
+        for number, times in zip(numbers, found, strict=True)
     }
 
 
