@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporters.instrument.batching.transience import is_transient
+from exporters.instrument.bounds import at_least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,9 @@ class Limits:
     calls_per_second: float | None = None
 
     def __post_init__(self) -> None:
-        _at_least("batch_size", self.batch_size, 1)
-        _at_least("wait_seconds", self.wait_seconds, 0)
-        _at_least("concurrent_batches", self.concurrent_batches, 1)
+        at_least("batch_size", self.batch_size, 1)
+        at_least("wait_seconds", self.wait_seconds, 0)
+        at_least("concurrent_batches", self.concurrent_batches, 1)
         if self.calls_per_second is not None and not 0 < self.calls_per_second < math.inf:
             raise ValueError(f"calls_per_second is {self.calls_per_second}, which is no rate")
 
@@ -49,9 +50,9 @@ class Retries:
     on: Callable[[Exception], bool] = is_transient
 
     def __post_init__(self) -> None:
-        _at_least("attempts", self.attempts, 0)
-        _at_least("first_delay_seconds", self.first_delay_seconds, 0)
-        _at_least("longest_delay_seconds", self.longest_delay_seconds, self.first_delay_seconds)
+        at_least("attempts", self.attempts, 0)
+        at_least("first_delay_seconds", self.first_delay_seconds, 0)
+        at_least("longest_delay_seconds", self.longest_delay_seconds, self.first_delay_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,6 @@ class Breaker:
     open_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        _at_least("failures", self.failures, 1)
+        at_least("failures", self.failures, 1)
         if not 0 < self.open_seconds < math.inf:
             raise ValueError(f"open_seconds is {self.open_seconds}, which is no time to wait")
-
-
-def _at_least(name: str, value: float, least: float) -> None:
-    if not least <= value < math.inf:
-        raise ValueError(f"{name} is {value}, and has to be a number from {least} on")

@@ -4,10 +4,11 @@ import random
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from exporters.instrument.bounds import positive
 from exporters.instrument.cache.codec import LATEST, MOST_TAGS_BYTES, SEPARATOR, Entry, packed
 from exporters.instrument.cache.measures import Operation
 from exporters.instrument.cache.memory import Memory
-from exporters.instrument.cache.options import Options, positive
+from exporters.instrument.cache.options import Options
 from exporters.instrument.cache.writes import Change
 
 

@@ -1,8 +1,8 @@
 """How long entries live, how much memory they may take, and how long anybody waits for Redis."""
 
-import math
 from dataclasses import dataclass
 
+from exporters.instrument.bounds import at_least, positive
 from exporters.instrument.cache.codec import JSON, Codec
 
 
@@ -90,23 +90,3 @@ class WriteBehind:
         at_least("most_pending", self.most_pending, 1)
         positive("first_delay_seconds", self.first_delay_seconds)
         at_least("longest_delay_seconds", self.longest_delay_seconds, self.first_delay_seconds)
-
-
-def positive(name: str, value: float) -> None:
-    """Refuse what is no time.
-
-    Raises:
-        ValueError: the value is no positive number.
-    """
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} is {value}, and has to be a positive number")
-
-
-def at_least(name: str, value: float, least: float) -> None:
-    """Refuse what is no count or size.
-
-    Raises:
-        ValueError: the value is smaller, or no number.
-    """
-    if not least <= value < math.inf:
-        raise ValueError(f"{name} is {value}, and has to be a number from {least} on")

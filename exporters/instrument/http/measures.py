@@ -5,10 +5,10 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterable
-from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry
 
+from exporters.instrument.families import families_of
 from exporters.instrument.http.labels import OTHER, SCHEMES, VERSIONS, known_methods
 from exporters.instrument.http.series import Active, OwnSeries, Record, Series, SharedSeries
 from exporters.instrument.workers import shared_folder
@@ -93,10 +93,6 @@ class Kind:
             _log.debug("%s", " ".join(str(word) for word in words if word != ""))
 
 
-_measures: WeakKeyDictionary[CollectorRegistry, Measures] = WeakKeyDictionary()
-_lock = threading.Lock()
-
-
 def measures_of(registry: CollectorRegistry, duration_targets: Iterable[float]) -> Measures:
     """The families of a registry, made when they are asked for first.
 
@@ -109,10 +105,7 @@ def measures_of(registry: CollectorRegistry, duration_targets: Iterable[float]) 
     if wrong := [target for target in targets if not 0 < target < math.inf]:
         raise ValueError(f"{wrong[0]} is no time in which a request could be answered")
     buckets = tuple(sorted({*DURATION_BUCKETS, *targets}))
-    with _lock:
-        found = _measures.get(registry)
-        if found is None:
-            found = _measures[registry] = Measures(registry, buckets)
-        elif found.buckets != buckets:
-            raise ValueError("duration_targets differ from those that this process measures with already")
-        return found
+    found = families_of(registry, Measures, buckets)
+    if found.buckets != buckets:
+        raise ValueError("duration_targets differ from those that this process measures with already")
+    return found
