@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,7 @@ from tests.compiling import ROOT
 from tests.instrument.caches import Clock, Dictionary, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run, turns
 from tests.programs import program, until
-from tests.redis_servers import RedisServer, redis_server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
+from tests.redis_servers import RedisServer
 
 
 @pytest.fixture(autouse=True)

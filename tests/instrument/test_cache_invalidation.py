@@ -3,7 +3,6 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,13 +13,7 @@ from exporters.instrument.cache.layout import READ
 from tests.compiling import ROOT
 from tests.instrument.caches import Clock, cache_on, eventually, listening, series
 from tests.instrument.upstreams import run, turns
-from tests.redis_servers import RedisServer, redis_server
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
+from tests.redis_servers import RedisServer
 
 
 @pytest.fixture(autouse=True)

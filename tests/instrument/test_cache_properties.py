@@ -1,27 +1,20 @@
 """Whatever is done in whatever order: both layers say what a dictionary would say."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporters.instrument.cache import Cache
 from tests.instrument.caches import Clock, cache_on
 from tests.instrument.upstreams import run
-from tests.redis_servers import RedisServer, redis_server
+from tests.redis_servers import RedisServer
 
 KEYS = ("a", "b", "c", "ü d")
 TAGS = ("x", "y", "x y")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 @dataclass(frozen=True)

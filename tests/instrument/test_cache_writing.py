@@ -20,17 +20,11 @@ from tests.compiling import ROOT
 from tests.instrument.caches import Dictionary, cache_on, eventually, series
 from tests.instrument.upstreams import run, turns
 from tests.programs import until
-from tests.redis_servers import RedisServer, redis_server
+from tests.redis_servers import RedisServer
 
 SHORT: dict[str, Any] = {"timeout_seconds": 0.5, "patience_seconds": 1.0}
 AT_ONCE = WriteBehind(interval_seconds=0, first_delay_seconds=0.001, longest_delay_seconds=0.002)
 NEVER = WriteBehind(interval_seconds=1000)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
