@@ -43,7 +43,8 @@ class Workers(Collector):
     def collect(self) -> Iterable[Metric]:
         """The sums, without what workers that are gone were doing when they ended."""
         self._forget_the_dead()
-        found: Iterable[Metric] = MultiProcessCollector(None, str(self._folder)).collect()  # type: ignore[no-untyped-call]
+        files = [str(file) for file in self._folder.glob("*.db") if _has_begun(file)]
+        found: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return found
 
     def _forget_the_dead(self) -> None:
@@ -53,6 +54,14 @@ class Workers(Collector):
                 # Another worker that is scraped now may be faster.
                 with contextlib.suppress(FileNotFoundError):
                     mark_process_dead(pid, str(self._folder))  # type: ignore[no-untyped-call]
+
+
+def _has_begun(file: Path) -> bool:
+    """Whether there is anything in it: a worker makes its file first, and then its size."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 def _lives(pid: int) -> bool:

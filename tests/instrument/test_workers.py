@@ -64,6 +64,25 @@ def test_workers_count_together_and_the_dead_leave_nothing_behind(service: Serve
     assert service.scrape().counts()[who] > len(asked)
 
 
+BEGINS = """
+import os
+from pathlib import Path
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from exporters.instrument.workers import Workers
+Counter("orders", "Orders.", registry=CollectorRegistry()).inc(3)
+folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+(folder / "histogram_1.db").touch()
+registry = CollectorRegistry()
+registry.register(Workers(folder))
+print(generate_latest(registry).decode())
+"""
+
+
+def test_a_worker_that_makes_its_file_just_now_keeps_nobody_from_the_numbers_of_the_others(tmp_path: Path) -> None:
+    program = "import os; os.environ['PROMETHEUS_MULTIPROC_DIR'] = os.sys.argv[1]\n" + BEGINS
+    assert "orders_total 3.0" in run(sys.executable, "-c", program, tmp_path, cwd=ROOT)
+
+
 OUTLIVED = f"""
 import os
 from pathlib import Path
